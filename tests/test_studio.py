@@ -1,0 +1,86 @@
+"""The studio's plain data and its camera, without Blender."""
+import dataclasses
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from utils.studio import parts, scene
+from utils.studio.__main__ import main, shard
+from utils.studio.develop import develop, meter
+
+
+def test_the_same_name_draws_the_same_scene_and_another_name_another():
+    assert scene.draw("relay-07") == scene.draw("relay-07")
+    assert scene.draw("relay-07") != scene.draw("relay-08")
+
+
+def test_a_scene_is_plain_data():
+    assert json.loads(json.dumps(dataclasses.asdict(scene.draw("piezo-00"))))["label"] == "piezo"
+
+
+def test_every_label_has_its_sessions_in_its_splits():
+    found = Counter((name.rsplit("-", 1)[0], scene.split_of(name)) for name in scene.sessions())
+    for label in set(parts.LABELS) - {"other"}:
+        assert [found[label, split] for split in ("train", "valid", "test")] == [24, 6, 6]
+    assert found["other", "train"] == 0 and found["other", "valid"] + found["other", "test"] == 30
+    assert len(set(scene.sessions())) == len(scene.sessions())
+
+
+def test_a_quarter_of_the_sessions_has_a_quarter_of_each_label():
+    names = scene.sessions()
+    quarter = Counter(name.rsplit("-", 1)[0] for name in names[:len(names) // 4])
+    assert all(abs(quarter[label] - sum(scene.SESSIONS[label]) / 4) <= 2 for label in parts.LABELS)
+
+
+def test_every_variant_of_every_family_has_a_weight():
+    for family in parts.LABELS + ["clutter"]:
+        assert all(weight > 0 for weight in parts.WEIGHTS[family].values())
+
+
+@pytest.mark.parametrize("label", sorted(set(parts.LABELS) - {"other"}))
+def test_training_sees_every_variant_that_the_test_shows(label):
+    shown = {split: {scene.variant_of(name) for name in scene.sessions()
+                     if name.startswith(label) and scene.split_of(name) == split} for split in ("train", "test")}
+    assert shown["test"] <= shown["train"] == set(parts.WEIGHTS[label])
+
+
+def test_shards_share_the_sessions_out_without_overlap():
+    names = scene.sessions()
+    pieces = [shard(names, f"{k}/4") for k in range(1, 5)]
+    assert sorted(sum(pieces, [])) == sorted(names)
+
+
+@pytest.mark.parametrize("which", ["0/4", "5/4", "1", "a/b", "1/0"])
+def test_a_shard_that_makes_no_sense_is_one_sentence(which, tmp_path, capsys):
+    assert main(["--out", str(tmp_path), "--shard", which]) == 2
+    assert "expected k/n" in capsys.readouterr().err
+
+
+def test_an_unknown_session_is_one_sentence(tmp_path, capsys):
+    assert main(["--out", str(tmp_path), "--sessions", "teapot-01"]) == 2
+    assert "there is no session teapot-01" in capsys.readouterr().err
+
+
+def test_the_meter_makes_up_for_dim_light():
+    light = np.random.default_rng(0).uniform(0.1, 1, (32, 32, 3))
+    assert meter(light) * 0.01 == pytest.approx(meter(light * 100), rel=0.01)
+
+
+def test_a_longer_exposure_is_a_brighter_picture():
+    s = scene.draw("relay-00")
+    light = np.random.default_rng(0).uniform(0.1, 1, (32, 32, 3))
+    under, over = (np.mean(develop(light, s, dataclasses.replace(s.frames[0], exposure=e), 1)) for e in (-1, 1))
+    assert under + 30 < over
+
+
+def test_a_shaken_camera_blurs_along_its_way():
+    s = scene.draw("relay-00")
+    light = np.full((33, 33, 3), 0.1)
+    light[16, 16] = 20
+    still = dataclasses.replace(s.frames[0], motion=(0.0, 0.0), noise=0.0)
+    sharp, blurred = (np.asarray(develop(light, s, frame, 1).convert("L"), float)
+                      for frame in (still, dataclasses.replace(still, motion=(8.0, 0.0))))
+    assert (blurred[16] > 150).sum() > (sharp[16] > 150).sum() + 3
+    assert (blurred[:, 16] > 150).sum() <= (sharp[:, 16] > 150).sum()

@@ -1,0 +1,146 @@
+"""A capture session as plain data: one thing on one table in one light, and a hand-held camera that moves around it.
+
+``draw(session)`` gives the same Scene for the same name every time; what Blender makes of it is in ``render``.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log
+from random import Random
+
+from . import parts
+
+FRAMES = 8
+# Sessions a label: (train, valid, test). Whole sessions go to one split; `other` is never trained on.
+SESSIONS = {label: (24, 6, 6) for label in parts.LABELS if label != "other"} | {"other": (0, 15, 15)}
+SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
+            "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
+HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "studio", "studio", "sunrise", "sunset", "night"]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One press of the shutter. Angles in degrees."""
+    azimuth: float
+    elevation: float     # 90: straight down
+    roll: float
+    fill: float          # the diameter of the ball around the thing over the frame's side
+    aim: tuple[float, float]  # where the thing's centre lies, in frame sides off the middle
+    focus: float         # distance focused on over the distance of the thing
+    aperture: float      # radius of the lens opening in cm: the larger, the more blur before and behind
+    motion: tuple[float, float]  # pixels moved while the shutter was open, at 256 px
+    exposure: float      # stops off what the camera's meter chose
+    noise: float         # standard deviation at full white, 0–1
+    quality: int         # JPEG
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to build: which family and variant, and the seed of all its details."""
+    family: str
+    variant: str
+    seed: int
+    direction: float = 0.0   # of clutter: degrees around the main thing
+    gap: float = 0.0         # of clutter: cm between it and the main thing
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One capture session."""
+    session: str
+    label: str
+    split: str
+    seed: int
+    thing: Thing
+    clutter: tuple[Thing, ...]
+    surface: str
+    wall: bool               # a wall or box stands behind; else the room is seen
+    hdri: str
+    hdri_turn: float
+    lamps: int
+    flash: bool
+    turn: float              # of the thing on the table, degrees
+    field_of_view: float     # degrees
+    warmth: float            # white balance error: -1 blue … 1 orange
+    contrast: float          # of the camera's own development
+    frames: tuple[Frame, ...]
+
+
+def sessions() -> list[str]:
+    """The names of all sessions, "relay-07" for the eighth of the relays.
+
+    Their order spreads every label and split evenly, so that a set half rendered is a small set and not half of one.
+    """
+    spread = []
+    for label in parts.LABELS:
+        names = iter(f"{label}-{i:02}" for i in range(sum(SESSIONS[label])))
+        spread += [((i + 0.5) / size, label, next(names)) for size in SESSIONS[label] for i in range(size)]
+    return [name for _, _, name in sorted(spread)]
+
+
+def split_of(session: str) -> str:
+    label, number = session.rsplit("-", 1)
+    train, valid, _ = SESSIONS[label]
+    return "train" if int(number) < train else "valid" if int(number) < train + valid else "test"
+
+
+def variant_of(session: str) -> str:
+    """The variant that a session shows. Golden-ratio steps through the weights spread the variants over the sessions
+    more evenly than chance does, so that each split sees all of the common ones."""
+    label, number = session.rsplit("-", 1)
+    variants = parts.WEIGHTS[label]
+    place = (int(number) * 0.6180339887498949 + 0.31) % 1 * sum(variants.values())
+    for variant, weight in variants.items():
+        place -= weight
+        if place < 0:
+            break
+    return variant
+
+
+def draw(session: str) -> Scene:
+    """The scene of that name. Every choice comes from the name, so that any machine draws the same one."""
+    rng = Random(f"tabletop 1 {session}")
+    label = session.rsplit("-", 1)[0]
+    surface = _pick(rng, SURFACES)
+    product_shot = surface == "seamless_white"
+    main = Thing(label, variant_of(session), rng.randrange(2**31))
+    number = 0 if rng.random() < (0.7 if product_shot else 0.25) else rng.randint(1, 5)
+    clutter = tuple(Thing("clutter", _pick(rng, parts.WEIGHTS["clutter"]), rng.randrange(2**31), rng.uniform(0, 360),
+                          rng.uniform(0.2, 6)) for _ in range(number))
+    light = dict(hdri=rng.choice(HDRIS), hdri_turn=rng.uniform(0, 360), lamps=_pick(rng, {0: 4, 1: 4, 2: 2}),
+                 flash=rng.random() < 0.12)
+    camera = dict(field_of_view=rng.uniform(34, 62), warmth=rng.gauss(0.1, 0.15 if product_shot else 0.35), contrast=rng.uniform(0.85, 1.35))
+    return Scene(session, label, split_of(session), rng.randrange(2**31), main, clutter, surface,
+                 rng.random() < 0.4, turn=rng.uniform(0, 360), frames=_hand_held(rng, product_shot), **light, **camera)
+
+
+def _hand_held(rng: Random, product_shot: bool) -> tuple[Frame, ...]:
+    """Half the way around the thing or more, from nearly flat to straight down, near and far."""
+    start, sweep = rng.uniform(0, 360), rng.choice([-1, 1]) * rng.uniform(120, 330)
+    aperture = _log_uniform(rng, 0.01, 0.14)
+    noise = _log_uniform(rng, 0.004, 0.05)
+    quality = rng.randint(62, 90)
+    frames = []
+    for i in range(FRAMES):
+        shaken = rng.random() < 0.2
+        frames.append(Frame(
+            azimuth=(start + sweep * i / (FRAMES - 1) + rng.uniform(-12, 12)) % 360,
+            elevation=rng.choice([rng.uniform(14, 45), rng.uniform(30, 65), rng.uniform(60, 89)]),
+            roll=rng.gauss(0, 9),
+            fill=_log_uniform(rng, 0.45, 1.5),
+            aim=(rng.gauss(0, 0.07), rng.gauss(0, 0.07)),
+            focus=exp(rng.gauss(0, 0.05)),
+            aperture=aperture,
+            motion=(rng.gauss(0, 2.5), rng.gauss(0, 2.5)) if shaken else (0.0, 0.0),
+            exposure=rng.gauss(2.2 if product_shot else 0.15, 0.4),
+            noise=noise,
+            quality=quality))
+    return tuple(frames)
+
+
+def _pick(rng: Random, weighted: dict):
+    return rng.choices(list(weighted), list(weighted.values()))[0]
+
+
+def _log_uniform(rng: Random, low: float, high: float) -> float:
+    return exp(rng.uniform(log(low), log(high)))
