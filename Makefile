@@ -1,0 +1,38 @@
+# `make` alone tells what there is. The work is done in tools/ and utils/.
+.DEFAULT_GOAL := help
+.PHONY: help setup course test lab render clean
+
+# PyPI has a package called utils, too: this folder comes first, for the kernels as well.
+export PYTHONPATH := $(CURDIR)
+# A kernel of the same name in the user's home must not take the place of the environment's.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+help:
+	@echo "make setup                make .venv with everything that requirements.txt pins (Python 3.11)"
+	@echo "make course               run the notebooks in order, into exported/"
+	@echo "make course PHOTOS=DIR    the same on your own photographs: one folder a class"
+	@echo "make test                 unit tests, then every notebook, its outputs compared with the stored ones"
+	@echo "make lab                  open the notebooks in Jupyter Lab"
+	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
+	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
+	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
+
+setup:
+	@"$(SHELL)" tools/setup.sh
+
+course: setup
+	@.venv/bin/python -m utils.course
+
+test: setup
+	@.venv/bin/python -m pytest $(ARGS)
+
+lab: setup
+	@.venv/bin/python -m jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
+
+render:
+	@"$(SHELL)" tools/setup.sh --venv .venv-studio --requirements requirements-studio.txt --gigabytes 2
+	@.venv-studio/bin/python -m utils.studio --out data/tabletop $(if $(SHARD),--shard $(SHARD)) $(ARGS)
+
+clean:
+	rm -rf .venv .venv.* .venv-studio .venv-studio.* .pytest_cache .hypothesis
+	find utils tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,37 @@
+"""Settings for pytest and for the kernels that nbval starts."""
+import os
+import shutil
+import tempfile
+from collections import Counter
+
+# Before utils.paths is imported: tests and notebooks write into a folder of their own, not into the user's exported/,
+# and the stored outputs belong to the bundled photographs.
+os.environ["EXPORTED"] = tempfile.mkdtemp(prefix="exported-")
+os.environ.pop("PHOTOS", None)
+
+from utils.course import kernel_environment  # noqa: E402
+
+os.environ.update(kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["EXPORTED"], ignore_errors=True)
+
+
+def pytest_collectstart(collector):
+    if hasattr(collector, "skip_compare"):
+        # Which library warns on stderr differs between machines; that a committed notebook has none of it is tested in
+        # tests/test_notebook_rules.py.
+        collector.skip_compare += ("stderr",)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints how long each notebook took."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            file = getattr(report, "nodeid", "").split("::")[0]
+            if file.endswith(".ipynb"):
+                seconds[file] += report.duration
+    for file, total in sorted(seconds.items()):
+        terminalreporter.write_line(f"{total:6.0f} s  {file}")

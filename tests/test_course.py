@@ -1,0 +1,119 @@
+"""utils.course: the runner behind make course, on small notebooks of its own."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from utils import course
+from utils.paths import ROOT, TABLETOP
+
+
+def notebook(folder, name, *sources, kernel="python3"):
+    """Writes a notebook with a cell a source."""
+    v4 = nbformat.v4
+    metadata = {"kernelspec": {"name": kernel, "display_name": kernel}}
+    path = folder / f"{name}.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_code_cell(s) for s in sources], metadata=metadata), path)
+    return path
+
+
+def run(*notebooks, **environment):
+    return subprocess.run([sys.executable, "-m", "utils.course", *map(str, notebooks)], cwd=ROOT, capture_output=True,
+                          text=True, env={**os.environ, "PHOTOS": str(ROOT), **environment})
+
+
+def executed(tmp_path):
+    return sorted(p.name for p in (tmp_path / "out" / "notebooks").iterdir())
+
+
+def test_notebooks_run_in_order_in_their_folder_and_stay_as_they_are(tmp_path):
+    log = "from utils.paths import exported; open(exported('log.txt'), 'a').write({!r})"
+    second = notebook(tmp_path, "02_b", log.format("b"))
+    first = notebook(tmp_path, "01_a", log.format("a"), "import os; print(os.path.basename(os.getcwd()))")
+    notebook(tmp_path, "draft", "1/0")
+    before = first.read_bytes(), second.read_bytes()
+    assert course.find_notebooks(tmp_path) == [first, second]
+    done = run(*course.find_notebooks(tmp_path), EXPORTED=str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "log.txt").read_text() == "ab"
+    assert (first.read_bytes(), second.read_bytes()) == before
+    assert executed(tmp_path) == ["01_a.ipynb", "02_b.ipynb"]
+    copy = nbformat.read(tmp_path / "out" / "notebooks" / "01_a.ipynb", as_version=4)
+    assert copy.cells[1].outputs[0].text.strip() == tmp_path.name
+    assert "01_a.ipynb: " in done.stdout and "log.txt" in done.stdout and "notebooks/" in done.stdout
+    assert "2/2" in done.stderr or "0/2" in done.stderr  # the progress bar: cells done of all
+
+
+def test_a_failing_cell_stops_the_course_and_is_told_in_two_lines(tmp_path):
+    bad = notebook(tmp_path, "01_a", "1 + 1", "raise ValueError('first line\\nlast line')", "3")
+    after = notebook(tmp_path, "02_b", "1")
+    done = run(bad, after, EXPORTED=str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "01_a.ipynb stopped at cell 2, In [2]:\nValueError: last line\n" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert executed(tmp_path) == []
+
+
+@pytest.mark.parametrize("cell, kernel, message", [
+    ("import os; os._exit(1)", "python3", "its kernel died"),
+    ("1", "no-such-kernel", "there is no kernel no-such-kernel; run make setup"),
+])
+def test_a_dead_and_a_missing_kernel_are_one_sentence(tmp_path, cell, kernel, message):
+    done = run(notebook(tmp_path, "01_a", cell, kernel=kernel), EXPORTED=str(tmp_path / "out"))
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_notebook_and_one_that_is_not_there(tmp_path):
+    (tmp_path / "01_a.ipynb").write_text("hello")
+    done = run(tmp_path / "01_a.ipynb", EXPORTED=str(tmp_path / "out"))
+    assert done.returncode == 1 and "01_a.ipynb is not a notebook" in done.stderr and "Traceback" not in done.stderr
+    done = run(tmp_path / "nowhere.ipynb")
+    assert done.returncode == 1 and "No such notebook" in done.stderr
+
+
+def test_photos_reach_the_notebook_relative_to_the_course(tmp_path):
+    cell = "from utils.paths import PHOTOS, exported; exported('photos.txt').write_text(str(PHOTOS))"
+    path = notebook(tmp_path, "01_a", cell)
+    assert run(path, EXPORTED=str(tmp_path / "out"), PHOTOS="tests").returncode == 0
+    assert (tmp_path / "out" / "photos.txt").read_text() == str(ROOT / "tests")
+    done = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS="no such folder")
+    assert done.returncode == 1 and "PHOTOS: no such folder" in done.stderr
+
+
+def test_without_photos_the_bundled_ones_are_used():
+    code = "from utils import paths; print(paths.PHOTOS == paths.TABLETOP, paths.EXPORTED == paths.ROOT / 'exported')"
+    environment = {k: v for k, v in os.environ.items() if k not in ("PHOTOS", "EXPORTED")}
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert answer.stdout.split() == ["True", "True"], answer.stderr
+
+
+def test_an_interruption_leaves_nothing_half_written(tmp_path):
+    path = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
+                    "import time; time.sleep(60)")
+    process = subprocess.Popen([sys.executable, "-m", "utils.course", str(path)], cwd=ROOT, text=True,
+                               stderr=subprocess.PIPE, env={**os.environ, "PHOTOS": str(ROOT),
+                                                            "EXPORTED": str(tmp_path / "out")})
+    while not (tmp_path / "out" / "started").exists():
+        time.sleep(0.2)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Interrupted" in errors and "Traceback" not in errors
+    assert executed(tmp_path) == []
+
+
+def test_kernels_find_the_package_of_the_course_first():
+    assert course.kernel_environment()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+    assert TABLETOP.parent.parent == ROOT
+
+
+def test_what_was_made_counts_a_folder_as_one_and_leaves_out_what_was_there(tmp_path):
+    (tmp_path / "old.txt").write_text("x")
+    os.utime(tmp_path / "old.txt", (1, 1))
+    (tmp_path / "Model.mlpackage" / "Data").mkdir(parents=True)
+    (tmp_path / "Model.mlpackage" / "Data" / "weights").write_text("12345")
+    assert course.made_since(tmp_path, 1000) == [("Model.mlpackage/", 5)]

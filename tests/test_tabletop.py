@@ -1,0 +1,44 @@
+"""data/tabletop: the bundled photographs are complete, well split and the ones that data/README.md describes."""
+import re
+
+import pytest
+from PIL import Image
+
+from utils import photos
+from utils.paths import DATA, TABLETOP
+
+
+@pytest.fixture(scope="module")
+def table():
+    return photos.read_table(TABLETOP)
+
+
+def test_the_health_check_finds_nothing():
+    findings = photos.check_health(TABLETOP)
+    assert findings.empty, findings.to_string()
+
+
+def test_no_session_is_in_two_splits(table):
+    assert (table.groupby("session")["split"].nunique() == 1).all()
+
+
+def test_four_classes_with_24_6_6_sessions_and_other_never_trained_on(table):
+    assert len(photos.class_names(table)) == 4
+    sessions = table.groupby(["label", "split"])["session"].nunique().unstack(fill_value=0)
+    for label in photos.class_names(table):
+        train, valid, test = sessions.loc[label, list(photos.SPLITS)]
+        assert train + valid + test >= 36 and (train >= 24, valid >= 6, test >= 6) == (True, True, True), label
+    assert sessions.loc[photos.OTHER, "train"] == 0 and sessions.loc[photos.OTHER].sum() >= 30
+    assert (sessions.loc[photos.OTHER, ["valid", "test"]] > 0).all()
+
+
+def test_every_photograph_is_256_pixels_square_and_all_are_under_25_megabytes(table):
+    for file in table["file"]:
+        with Image.open(TABLETOP / file) as picture:
+            assert picture.size == (256, 256) and picture.format == "JPEG", file
+    assert sum((TABLETOP / file).stat().st_size for file in table["file"]) < 25e6
+
+
+def test_the_datasheet_states_the_checksum():
+    stated = re.findall(r"\b[0-9a-f]{64}\b", (DATA / "README.md").read_text())
+    assert photos.checksum(TABLETOP) in stated

@@ -1,0 +1,146 @@
+"""Runs the notebooks of the course in order; behind `make course`.
+
+`python -m utils.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
+its own kernel and with notebooks/ as the working folder. The executed copies go to exported/notebooks/, the originals
+stay as they are. A failing cell stops the course. The environment variables PHOTOS and EXPORTED are passed on (paths.py).
+"""
+import argparse
+import contextlib
+import errno
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from utils.paths import EXPORTED, PHOTOS, ROOT
+
+
+class CourseError(Exception):
+    """Why the course stopped: the notebook, the cell, the error's last line."""
+
+
+def kernel_environment():
+    """Environment variables that kernels need, to be set before one starts.
+
+    The course's folder comes before PyPI's package called utils, too; the environment's kernel before one of the same
+    name in the user's home; and TensorFlow's start-up messages, which go to stderr, are left out.
+    """
+    paths = [str(ROOT)] + [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != str(ROOT)]
+    return {"PYTHONPATH": os.pathsep.join(paths), "JUPYTER_PREFER_ENV_PATH": "1", "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1", "PHOTOS": str(PHOTOS), "EXPORTED": str(EXPORTED)}
+
+
+def find_notebooks(folder):
+    """The numbered notebooks of a folder, in order."""
+    return sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
+
+
+@contextlib.contextmanager
+def silent_kernels():
+    """Keeps what kernels and libraries log on file descriptor 2 from breaking into the progress bar.
+
+    Yields a text stream that still writes to the terminal. What cells print is in the notebooks all the same.
+    """
+    with os.fdopen(os.dup(2), "w") as terminal, open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            os.dup2(terminal.fileno(), 2)
+
+
+def run_notebook(notebook, out):
+    """Executes a notebook in its own folder and writes the executed copy to `out`, whole or not at all.
+
+    Returns the seconds it took. Raises CourseError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import papermill  # takes a second, which tests/ and conftest.py need not wait for
+        from jupyter_client.kernelspec import NoSuchKernel
+        from nbclient.exceptions import DeadKernelError
+        from nbformat.reader import NotJSONError
+    notebook, out = Path(notebook), Path(out)
+    unfinished = out.with_name(f".{out.stem}.unfinished.ipynb")
+    bar = {"desc": notebook.stem, "mininterval": 0.5 if sys.stderr.isatty() else 30, "leave": False}
+    started = time.monotonic()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with silent_kernels() as terminal:
+            papermill.execute_notebook(str(notebook), str(unfinished), cwd=str(notebook.parent),
+                                       progress_bar={**bar, "file": terminal}, request_save_on_cell_execute=False)
+        unfinished.replace(out)
+    except papermill.PapermillExecutionError as error:
+        lines = [line for line in str(error.evalue).splitlines() if line.strip()] or [""]
+        raise CourseError(f"{notebook.name} stopped at cell {error.cell_index + 1}, In [{error.exec_count}]:\n"
+                          f"{error.ename}: {lines[-1]}") from None
+    except DeadKernelError:
+        raise CourseError(f"{notebook.name}: its kernel died, most often for lack of memory; "
+                          "close other programs and run it again") from None
+    except NoSuchKernel as error:
+        raise CourseError(f"{notebook.name}: there is no kernel {error.name}; run make setup") from None
+    except NotJSONError:
+        raise CourseError(f"{notebook.name} is not a notebook; restore it, for example from git") from None
+    except OSError as error:
+        advice = "; free some space" if error.errno == errno.ENOSPC else ""
+        raise CourseError(f"{notebook.name}: {error.strerror}: {error.filename or out}{advice}") from None
+    finally:
+        if unfinished.exists():
+            unfinished.unlink()
+    return time.monotonic() - started
+
+
+def made_since(folder, moment):
+    """What lies in a folder and was written after a moment (seconds since the epoch): [(name, bytes)], sorted.
+
+    A folder counts as one thing, a Core ML package (.mlpackage) for one.
+    """
+    made = []
+    for path in sorted(Path(folder).iterdir()):
+        files = [p for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file()]
+        if any(p.stat().st_mtime >= moment for p in files):
+            made.append((path.name + "/" * path.is_dir(), sum(p.stat().st_size for p in files)))
+    return made
+
+
+def run_course(notebooks, exported=EXPORTED):
+    """Runs notebooks one after the other and prints what was made and how long each took. Raises CourseError."""
+    os.environ.update(kernel_environment(), EXPORTED=str(exported))
+    started, seconds = time.time(), {}
+    for notebook in notebooks:
+        seconds[notebook.name] = run_notebook(notebook, Path(exported) / "notebooks" / notebook.name)
+        print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
+    print(f"\nAll {len(seconds)} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
+    for name, size in made_since(exported, started):
+        print(f"{size / 1e6:8.2f} MB  {name}")
+
+
+def shown(path):
+    """A path as it is best shown: relative to the course where it lies in it."""
+    return Path(path).relative_to(ROOT) if Path(path).is_relative_to(ROOT) else path
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m utils.course", description="Run the notebooks of the course.")
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all, in order")
+    notebooks = parser.parse_args(arguments).notebooks or find_notebooks(ROOT / "notebooks")
+    missing = [n for n in notebooks if not n.is_file()]
+    if missing or not notebooks:
+        print(f"No such notebook: {', '.join(map(str, missing)) or 'notebooks/ is empty'}.", file=sys.stderr)
+        return 1
+    try:
+        if not PHOTOS.is_dir():
+            raise CourseError(f"PHOTOS: no such folder: {PHOTOS}")
+        run_course([n.resolve() for n in notebooks])
+    except CourseError as error:
+        print(f"The course stopped. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. What earlier notebooks made is in exported/.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

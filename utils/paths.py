@@ -1,0 +1,26 @@
+"""Where things are. Two environment variables move them: PHOTOS and EXPORTED.
+
+A relative value of either counts from the root of the course, the folder that `make` is called in, and not from
+notebooks/, the folder that the kernels run in.
+"""
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+TABLETOP = DATA / "tabletop"
+
+
+def _folder(variable, default):
+    return (ROOT / Path(os.environ.get(variable) or default).expanduser()).resolve()
+
+
+PHOTOS = _folder("PHOTOS", TABLETOP)  # the photographs that the notebooks work on: one folder a class, or a photos.csv
+EXPORTED = _folder("EXPORTED", ROOT / "exported")  # what the notebooks write
+
+
+def exported(*parts):
+    """The path of a file in EXPORTED, its folder made on demand: `exported("report", "curve.png")`."""
+    path = EXPORTED.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
