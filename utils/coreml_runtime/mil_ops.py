@@ -1,0 +1,729 @@
+"""The operators of Core ML's ML Programs, one small function each, computed by PyTorch.
+
+A function is named as Core ML names the operator, and its keyword arguments are spelled as Core ML spells them
+(https://apple.github.io/coremltools/source/coremltools.converters.mil.mil.ops.defs.html). A parameter annotated as
+`Tensor` is data; every other parameter arrives as a plain Python value. Tensors are float32, int32 or bool: a float16
+program is computed in float32 and rounded, where that was asked for, by the interpreter.
+"""
+
+import inspect
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TORCH_DTYPES = {"fp16": torch.float32, "fp32": torch.float32, "fp64": torch.float32, "bool": torch.bool} | {
+    name: torch.int32 for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")}
+"""What holds each of MIL's types here."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A Core ML operator: the function that computes it, its keywords, and which of these are tensors."""
+
+    compute: Callable
+    keywords: frozenset[str]
+    tensors: frozenset[str]
+
+
+OPERATORS: dict[str, Operator] = {}
+"""Every operator that the runtime knows, by Core ML's name."""
+
+
+def operator(compute: Callable) -> Callable:
+    """Enter `compute` into `OPERATORS` under its own name."""
+    hints = typing.get_type_hints(compute)
+    keywords = frozenset(inspect.signature(compute).parameters)
+    tensors = frozenset(k for k in keywords if hints[k] in (Tensor, Tensor | None, list[Tensor]))
+    OPERATORS[compute.__name__] = Operator(compute, keywords, tensors)
+    return compute
+
+
+# ---- elementwise: torch has the same function of x, or of x and y broadcast as NumPy does ----------------------------
+
+UNARY = {
+    "abs": torch.abs, "acos": torch.acos, "asin": torch.asin, "atan": torch.atan, "atanh": torch.atanh,
+    "ceil": torch.ceil, "cos": torch.cos, "cosh": torch.cosh, "erf": torch.erf, "exp": torch.exp, "exp2": torch.exp2,
+    "floor": torch.floor, "identity": torch.clone, "logical_not": torch.logical_not, "relu": torch.relu,
+    "relu6": F.relu6, "round": torch.round, "sigmoid": torch.sigmoid, "sign": torch.sign, "silu": F.silu,
+    "sin": torch.sin, "sinh": torch.sinh, "softplus": F.softplus, "softsign": F.softsign, "sqrt": torch.sqrt,
+    "square": torch.square, "tan": torch.tan, "tanh": torch.tanh,
+}
+BINARY = {
+    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "real_div": torch.div, "floor_div": torch.floor_divide,
+    "mod": torch.remainder, "pow": torch.pow, "maximum": torch.maximum, "minimum": torch.minimum,
+    "equal": torch.eq, "not_equal": torch.ne, "greater": torch.gt, "greater_equal": torch.ge, "less": torch.lt,
+    "less_equal": torch.le, "logical_and": torch.logical_and, "logical_or": torch.logical_or,
+    "logical_xor": torch.logical_xor,
+}
+for _name, _function in UNARY.items():
+    OPERATORS[_name] = Operator(lambda x, _function=_function: _function(x), frozenset("x"), frozenset("x"))
+for _name, _function in BINARY.items():
+    OPERATORS[_name] = Operator(lambda x, y, _function=_function: _function(x, y), frozenset("xy"), frozenset("xy"))
+
+
+@operator
+def cast(x: Tensor, dtype: str) -> Tensor:
+    """`x` as `dtype`; a float becomes an integer by dropping its fraction. fp16 stays float32 here."""
+    return x.to(TORCH_DTYPES[dtype])
+
+
+@operator
+def clip(x: Tensor, alpha: float, beta: float) -> Tensor:
+    """`x` held between `alpha` and `beta`."""
+    return torch.clamp(x, alpha, beta)
+
+
+@operator
+def inverse(x: Tensor, epsilon: float = 1e-4) -> Tensor:
+    return 1 / (x + epsilon)
+
+
+@operator
+def log(x: Tensor, epsilon: float = 1e-45) -> Tensor:
+    """The natural logarithm of `x + epsilon`."""
+    return torch.log(x + epsilon)
+
+
+@operator
+def rsqrt(x: Tensor, epsilon: float = 1e-12) -> Tensor:
+    return torch.rsqrt(x + epsilon)
+
+
+@operator
+def select(cond: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(cond.bool(), a, b)
+
+
+# ---- activations -----------------------------------------------------------------------------------------------------
+
+def _per_channel(parameter: Tensor, x: Tensor) -> Tensor:
+    """A vector of C values, shaped to broadcast along axis 1 of `x` [N, C, ...]."""
+    return parameter.reshape(-1, *[1] * (x.ndim - 2))
+
+
+@operator
+def clamped_relu(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return F.leaky_relu(x, alpha).clamp(max=beta)
+
+
+@operator
+def elu(x: Tensor, alpha: float) -> Tensor:
+    return F.elu(x, alpha)
+
+
+@operator
+def gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
+    if mode == "SIGMOID_APPROXIMATION":
+        return x * torch.sigmoid(1.702 * x)
+    return F.gelu(x, approximate="tanh" if mode == "TANH_APPROXIMATION" else "none")
+
+
+@operator
+def leaky_relu(x: Tensor, alpha: float) -> Tensor:
+    return F.leaky_relu(x, alpha)
+
+
+@operator
+def linear_activation(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return alpha * x + beta
+
+
+@operator
+def prelu(x: Tensor, alpha: Tensor) -> Tensor:
+    """A leaky ReLU with one slope a channel: `alpha` [C] for `x` [N, C, ...]."""
+    return F.prelu(x, alpha)
+
+
+@operator
+def scaled_tanh(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return alpha * torch.tanh(beta * x)
+
+
+@operator
+def sigmoid_hard(x: Tensor, alpha: float, beta: float) -> Tensor:
+    return (alpha * x + beta).clamp(0, 1)
+
+
+@operator
+def softmax(x: Tensor, axis: int = -1) -> Tensor:
+    return torch.softmax(x, axis)
+
+
+@operator
+def softplus_parametric(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    """`alpha * log(1 + exp(beta * x))`, with `alpha` and `beta` [C] for `x` [N, C, ...]."""
+    return _per_channel(alpha, x) * F.softplus(_per_channel(beta, x) * x)
+
+
+@operator
+def threshold(x: Tensor, alpha: float) -> Tensor:
+    return x.clamp(min=alpha)
+
+
+@operator
+def thresholded_relu(x: Tensor, alpha: float) -> Tensor:
+    return torch.where(x >= alpha, x, 0)
+
+
+# ---- convolution, pooling and padding --------------------------------------------------------------------------------
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_CONV_TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_AVG_POOL = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+def padding(x: Tensor, window: list[int], strides: list[int], pad_type: str, pad: list[int]) -> list[int]:
+    """How many elements go before and after each spatial axis of `x`: [before, after, before, after, ...].
+
+    `window` is the extent of the kernel on each axis, dilation included. `same` gives ceil(size / stride) positions,
+    an odd element going to the end (`same_lower`: to the beginning).
+    """
+    if pad_type == "custom":
+        return pad
+    if pad_type == "valid":
+        return [0] * 2 * len(window)
+    amounts = []
+    for size, extent, stride in zip(x.shape[2:], window, strides):
+        total = max((math.ceil(size / stride) - 1) * stride + extent - size, 0)
+        halves = [total // 2, total - total // 2]
+        amounts += halves if pad_type == "same" else halves[::-1]
+    return amounts
+
+
+def pad_spatial(x: Tensor, amounts: list[int], value: float = 0.0) -> Tensor:
+    """`x` with `amounts` [before, after, ...] of `value` around its spatial axes, the first of them first."""
+    last_axis_first = [n for axis in range(len(amounts) - 2, -1, -2) for n in amounts[axis:axis + 2]]
+    return F.pad(x, last_axis_first, value=value)
+
+
+def is_symmetric(amounts: list[int]) -> bool:
+    return amounts[::2] == amounts[1::2]
+
+
+@operator
+def conv(x: Tensor, weight: Tensor, strides: list[int], dilations: list[int], pad: list[int], pad_type: str = "valid",
+         groups: int = 1, bias: Tensor | None = None) -> Tensor:
+    """Convolve `x` [N, C, *size] with `weight` [C_out, C / groups, *kernel]: 1, 2 or 3 spatial axes."""
+    window = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilations)]
+    amounts = padding(x, window, strides, pad_type, pad)
+    if not is_symmetric(amounts):
+        x, amounts = pad_spatial(x, amounts), [0] * len(amounts)
+    return _CONV[len(window)](x, weight, bias, strides, amounts[::2], dilations, groups)
+
+
+@operator
+def conv_transpose(x: Tensor, weight: Tensor, strides: list[int], dilations: list[int], pad: list[int],
+                   pad_type: str = "valid", groups: int = 1, bias: Tensor | None = None,
+                   output_shape: list[int] | None = None) -> Tensor:
+    """The transpose of `conv`: `weight` is [C, C_out / groups, *kernel], and `pad` is cut off what comes out.
+
+    `output_shape` settles the size where several would do; `same` means size times stride.
+    """
+    spatial = x.shape[2:]
+    full = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(spatial, strides, weight.shape[2:], dilations)]
+    before, sizes = pad[::2], [n - a - b for n, a, b in zip(full, pad[::2], pad[1::2])]
+    if pad_type == "same":
+        sizes = [n * s for n, s in zip(spatial, strides)]
+        before = [max(n - size, 0) // 2 for n, size in zip(full, sizes)]
+    elif pad_type == "valid":
+        before, sizes = [0] * len(full), full
+    if output_shape:
+        sizes = output_shape[2:]
+    missing = [max(a + size - n, 0) for a, size, n in zip(before, sizes, full)]
+    y = _CONV_TRANSPOSE[len(full)](x, weight, bias, strides, 0, missing, groups, dilations)
+    return y[(..., *(slice(a, a + size) for a, size in zip(before, sizes)))]
+
+
+@operator
+def max_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[int], pad_type: str,
+             ceil_mode: bool = False) -> Tensor:
+    amounts = padding(x, kernel_sizes, strides, pad_type, pad)
+    if not is_symmetric(amounts) or any(2 * n > k for n, k in zip(amounts[::2], kernel_sizes)):
+        x, amounts = pad_spatial(x, amounts, -math.inf), [0] * len(amounts)
+    return _MAX_POOL[len(kernel_sizes)](x, kernel_sizes, strides, amounts[::2], ceil_mode=ceil_mode)
+
+
+@operator
+def avg_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[int], pad_type: str,
+             ceil_mode: bool = False, exclude_padding_from_average: bool = False) -> Tensor:
+    amounts = padding(x, kernel_sizes, strides, pad_type, pad)
+    average = _AVG_POOL[len(kernel_sizes)]
+    if is_symmetric(amounts) and all(2 * n <= k for n, k in zip(amounts[::2], kernel_sizes)):
+        return average(x, kernel_sizes, strides, amounts[::2], ceil_mode, not exclude_padding_from_average)
+    averages = average(pad_spatial(x, amounts), kernel_sizes, strides, ceil_mode=ceil_mode)
+    if exclude_padding_from_average:
+        share = average(pad_spatial(torch.ones_like(x[:1, :1]), amounts), kernel_sizes, strides, ceil_mode=ceil_mode)
+        averages = averages / share
+    return averages
+
+
+@operator
+def l2_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[int], pad_type: str,
+            ceil_mode: bool = False) -> Tensor:
+    """The square root of the sum of squares in each window."""
+    mean = avg_pool(x.square(), kernel_sizes, strides, pad, pad_type, ceil_mode)
+    return (mean * math.prod(kernel_sizes)).sqrt()
+
+
+@operator
+def pad(x: Tensor, pad: list[int], mode: str = "constant", constant_val: float = 0.0) -> Tensor:
+    """`pad` is [before, after, ...] for the last axes of `x`; `mode` is constant, reflect or replicate."""
+    if mode == "constant":
+        return pad_spatial(x, pad, constant_val)
+    while len(pad) > 2 * max(x.ndim - 2, 1) and pad[:2] == [0, 0]:  # torch reflects and replicates spatial axes only
+        pad = pad[2:]
+    last_axis_first = [n for axis in range(len(pad) - 2, -1, -2) for n in pad[axis:axis + 2]]
+    return F.pad(x, last_axis_first, mode)
+
+
+@operator
+def crop(x: Tensor, crop_height: list[int], crop_width: list[int]) -> Tensor:
+    """`x` [..., H, W] without `crop_height` [top, bottom] rows and `crop_width` [left, right] columns."""
+    height, width = x.shape[-2:]
+    return x[..., crop_height[0]:height - crop_height[1], crop_width[0]:width - crop_width[1]]
+
+
+# ---- normalization ---------------------------------------------------------------------------------------------------
+
+@operator
+def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None,
+               epsilon: float = 1e-5) -> Tensor:
+    return F.batch_norm(x, mean, variance, gamma, beta, eps=epsilon)
+
+
+@operator
+def instance_norm(x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None, epsilon: float = 1e-5) -> Tensor:
+    return F.instance_norm(x, weight=gamma, bias=beta, eps=epsilon)
+
+
+@operator
+def layer_norm(x: Tensor, axes: list[int], gamma: Tensor | None = None, beta: Tensor | None = None,
+               epsilon: float = 1e-5) -> Tensor:
+    """Normalize over `axes`; `gamma` and `beta` have the shape of these axes."""
+    axes = [axis % x.ndim for axis in axes]
+    shape = [n if axis in axes else 1 for axis, n in enumerate(x.shape)]
+    variance, mean = torch.var_mean(x, axes, correction=0, keepdim=True)
+    y = (x - mean) * torch.rsqrt(variance + epsilon)
+    y = y if gamma is None else y * gamma.reshape(shape)
+    return y if beta is None else y + beta.reshape(shape)
+
+
+@operator
+def l2_norm(x: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """`x` [..., C, H, W] divided by the Euclidean length of its last three axes."""
+    return x * torch.rsqrt(x.square().sum((-3, -2, -1), keepdim=True) + epsilon)
+
+
+@operator
+def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    return F.local_response_norm(x, size, alpha, beta, k)
+
+
+# ---- linear algebra --------------------------------------------------------------------------------------------------
+
+@operator
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x` [..., D_in] times the transpose of `weight` [D_out, D_in], plus `bias` [D_out]."""
+    return F.linear(x, weight, bias)
+
+
+@operator
+def matmul(x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
+    return torch.matmul(x.mT if transpose_x else x, y.mT if transpose_y else y)
+
+
+@operator
+def einsum(values: list[Tensor], equation: str) -> Tensor:
+    return torch.einsum(equation, *values)
+
+
+@operator
+def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, attn_mask)
+
+
+# ---- reductions ------------------------------------------------------------------------------------------------------
+
+def _axes(x: Tensor, axes: list[int] | None) -> list[int]:
+    return list(range(x.ndim)) if axes is None else axes
+
+
+@operator
+def reduce_mean(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return torch.mean(x, _axes(x, axes), keep_dims)
+
+
+@operator
+def reduce_sum(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return torch.sum(x, _axes(x, axes), keep_dims, dtype=x.dtype)
+
+
+@operator
+def reduce_max(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return torch.amax(x, _axes(x, axes), keep_dims)
+
+
+@operator
+def reduce_min(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return torch.amin(x, _axes(x, axes), keep_dims)
+
+
+@operator
+def reduce_prod(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    for axis in sorted((axis % x.ndim for axis in _axes(x, axes)), reverse=True):
+        x = torch.prod(x, axis, keep_dims, dtype=x.dtype)
+    return x
+
+
+@operator
+def reduce_l1_norm(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return reduce_sum(x.abs(), axes, keep_dims)
+
+
+@operator
+def reduce_l2_norm(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return reduce_sum(x.square(), axes, keep_dims).sqrt()
+
+
+@operator
+def reduce_sum_square(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return reduce_sum(x.square(), axes, keep_dims)
+
+
+@operator
+def reduce_log_sum(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return reduce_sum(x, axes, keep_dims).log()
+
+
+@operator
+def reduce_log_sum_exp(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    return torch.logsumexp(x, _axes(x, axes), keep_dims)
+
+
+@operator
+def reduce_argmax(x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32") -> Tensor:
+    return torch.argmax(x, axis, keep_dims).to(TORCH_DTYPES[output_dtype])
+
+
+@operator
+def reduce_argmin(x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32") -> Tensor:
+    return torch.argmin(x, axis, keep_dims).to(TORCH_DTYPES[output_dtype])
+
+
+@operator
+def argsort(x: Tensor, axis: int = -1, ascending: bool = False) -> Tensor:
+    return torch.argsort(x, dim=axis, descending=not ascending, stable=True).int()
+
+
+@operator
+def topk(x: Tensor, k: int = 1, axis: int = -1, ascending: bool = False, sort: bool = True,
+         return_indices: bool = True, output_indices_dtype: str = "int32") -> tuple[Tensor, ...]:
+    """The `k` largest (`ascending`: smallest) values along `axis`, and where they are."""
+    values, indices = torch.topk(x, k, axis, largest=not ascending, sorted=sort)
+    return (values, indices.to(TORCH_DTYPES[output_indices_dtype])) if return_indices else (values,)
+
+
+@operator
+def cumsum(x: Tensor, axis: int = 0, exclusive: bool = False, reverse: bool = False) -> Tensor:
+    """Running sums along `axis`, from the end if `reverse`, each without its own element if `exclusive`."""
+    x = x.flip(axis) if reverse else x
+    sums = torch.cumsum(x, axis, dtype=x.dtype)
+    sums = sums - x if exclusive else sums
+    return sums.flip(axis) if reverse else sums
+
+
+# ---- shape -----------------------------------------------------------------------------------------------------------
+
+@operator
+def shape(x: Tensor) -> Tensor:
+    return torch.tensor(x.shape, dtype=torch.int32)
+
+
+@operator
+def reshape(x: Tensor, shape: list[int]) -> Tensor:
+    """`x` in another shape: -1 is what is left over, 0 the size that `x` has on that axis."""
+    return x.reshape([n or x.shape[axis] for axis, n in enumerate(shape)])
+
+
+@operator
+def flatten2d(x: Tensor, axis: int = 1) -> Tensor:
+    return x.reshape(math.prod(x.shape[:axis]), -1)
+
+
+@operator
+def transpose(x: Tensor, perm: list[int]) -> Tensor:
+    return x.permute(perm)
+
+
+@operator
+def expand_dims(x: Tensor, axes: list[int]) -> Tensor:
+    """`x` with an axis of size 1 at each of `axes` of the result."""
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        x = x.unsqueeze(axis)
+    return x
+
+
+@operator
+def squeeze(x: Tensor, axes: list[int] | None = None) -> Tensor:
+    return x.squeeze() if axes is None else x.squeeze(axes)
+
+
+@operator
+def concat(values: list[Tensor], axis: int, interleave: bool = False) -> Tensor:
+    if interleave:
+        axis %= values[0].ndim
+        return torch.stack(values, axis + 1).flatten(axis, axis + 1)
+    return torch.cat(values, axis)
+
+
+@operator
+def stack(values: list[Tensor], axis: int) -> Tensor:
+    return torch.stack(values, axis)
+
+
+@operator
+def split(x: Tensor, axis: int, num_splits: int | None = None, split_sizes: list[int] | None = None
+          ) -> tuple[Tensor, ...]:
+    """`x` cut along `axis` into `split_sizes`, or into `num_splits` equal parts."""
+    return torch.split(x, split_sizes or x.shape[axis] // num_splits, axis)
+
+
+@operator
+def tile(x: Tensor, reps: list[int]) -> Tensor:
+    return x.repeat(reps)
+
+
+@operator
+def reverse(x: Tensor, axes: list[int] | None = None) -> Tensor:
+    return x.flip(_axes(x, axes))
+
+
+@operator
+def slice_by_index(x: Tensor, begin: list[int], end: list[int], stride: list[int] | None = None,
+                   begin_mask: list[bool] | None = None, end_mask: list[bool] | None = None,
+                   squeeze_mask: list[bool] | None = None) -> Tensor:
+    """`x[begin:end:stride]` on every axis, as NumPy slices it.
+
+    Where a mask is set, `begin` or `end` is left open, or (`squeeze_mask`) the axis is indexed by `begin` and dropped.
+    """
+    unset = [False] * x.ndim
+    for axis in reversed(range(x.ndim)):
+        if (squeeze_mask or unset)[axis]:
+            x = x.select(axis, begin[axis])
+            continue
+        step = stride[axis] if stride else 1
+        first = None if (begin_mask or unset)[axis] else begin[axis]
+        last = None if (end_mask or unset)[axis] else end[axis]
+        positions = range(x.shape[axis])[first:last:step]
+        if step > 0:
+            x = x[(slice(None),) * axis + (slice(first, last, step),)]
+        else:  # torch has no negative step
+            x = x.index_select(axis, torch.tensor(positions, dtype=torch.int64))
+    return x
+
+
+@operator
+def slice_by_size(x: Tensor, begin: list[int], size: list[int]) -> Tensor:
+    """`size` elements of every axis from `begin`; -1 takes all that are left."""
+    return x[tuple(slice(b, None if n == -1 else b + n) for b, n in zip(begin, size))]
+
+
+@operator
+def gather(x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, validate_indices: bool = False) -> Tensor:
+    """The elements of `x` at `indices` along `axis`, as `numpy.take`; the first `batch_dims` axes go in step."""
+    if batch_dims:
+        return torch.stack([gather(a, b, axis % x.ndim - 1, batch_dims - 1) for a, b in zip(x, indices)])
+    axis %= x.ndim
+    flat = indices.flatten().long() % x.shape[axis]  # a negative index counts from the end
+    return x.index_select(axis, flat).reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1:])
+
+
+@operator
+def gather_along_axis(x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool = False) -> Tensor:
+    return torch.take_along_dim(x, indices.long() % x.shape[axis], axis)
+
+
+@operator
+def gather_nd(x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool = False) -> Tensor:
+    """The slices of `x` at the coordinates in the last axis of `indices`."""
+    if batch_dims:
+        return torch.stack([gather_nd(a, b, batch_dims - 1) for a, b in zip(x, indices)])
+    return x[tuple(indices.long().unbind(-1))]
+
+
+@operator
+def band_part(x: Tensor, lower: int = -1, upper: int = -1) -> Tensor:
+    """`x` [..., H, W] with zeros beyond `lower` diagonals below and `upper` above the main one; -1 keeps all."""
+    below = x if lower < 0 else x.triu(-lower)
+    return below if upper < 0 else below.tril(upper)
+
+
+@operator
+def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    return F.pixel_shuffle(x, upscale_factor)
+
+
+@operator
+def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    return F.pixel_unshuffle(x, downscale_factor)
+
+
+@operator
+def depth_to_space(x: Tensor, block_size: int) -> Tensor:
+    """[N, C, H, W] to [N, C / b², H b, W b]; unlike `pixel_shuffle`, the block varies slowest along the channels."""
+    n, c, h, w = x.shape
+    blocks = x.reshape(n, block_size, block_size, c // block_size ** 2, h, w)
+    return blocks.permute(0, 3, 4, 1, 5, 2).reshape(n, c // block_size ** 2, h * block_size, w * block_size)
+
+
+@operator
+def space_to_depth(x: Tensor, block_size: int) -> Tensor:
+    """The inverse of `depth_to_space`."""
+    n, c, h, w = x.shape
+    blocks = x.reshape(n, c, h // block_size, block_size, w // block_size, block_size)
+    return blocks.permute(0, 3, 5, 1, 2, 4).reshape(n, c * block_size ** 2, h // block_size, w // block_size)
+
+
+# ---- making tensors --------------------------------------------------------------------------------------------------
+
+@operator
+def fill(shape: list[int], value: float = 0.0) -> Tensor:
+    return torch.full(shape, value)
+
+
+@operator
+def fill_like(ref_tensor: Tensor, value: float = 0.0) -> Tensor:
+    return torch.full(ref_tensor.shape, value)
+
+
+@operator
+def range_1d(end: float, start: float, step: float) -> Tensor:
+    values = torch.arange(start, end, step)
+    return values if values.is_floating_point() else values.int()
+
+
+@operator
+def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value: float = 1, off_value: float = 0
+            ) -> Tensor:
+    axis %= indices.ndim + 1
+    classes = torch.arange(one_hot_vector_size).reshape(-1, *[1] * (indices.ndim - axis))
+    values = torch.where(indices.unsqueeze(axis) == classes, on_value, off_value)
+    return values if values.is_floating_point() else values.int()
+
+
+@operator
+def non_zero(x: Tensor) -> Tensor:
+    """The coordinates of the elements that are not 0, one in a row."""
+    return torch.nonzero(x).int()
+
+
+# ---- resizing --------------------------------------------------------------------------------------------------------
+
+def _grid(size: int, target: int, sampling_mode: str) -> Tensor:
+    """Where each of `target` samples lies on an axis of `size` pixels: [target], from 0 to size - 1.
+
+    The five modes are those of MIL's `resize_bilinear`.
+    """
+    i = torch.arange(target, dtype=torch.float32)
+    match sampling_mode:
+        case "ALIGN_CORNERS" if target == 1:
+            points = i + (size - 1) / 2
+        case "STRICT_ALIGN_CORNERS" | "ALIGN_CORNERS":
+            points = i * ((size - 1) / max(target - 1, 1))
+        case "UNALIGN_CORNERS":
+            points = (i + 0.5) * (size / target) - 0.5
+        case "OFFSET_CORNERS":
+            points = (i + 0.5) * (max(size - 1, 1) / target)
+        case _:  # DEFAULT
+            points = i * (size / target)
+    return points.clamp(0, size - 1)
+
+
+def _interpolate(x: Tensor, points: Tensor, axis: int) -> Tensor:
+    """`x` sampled at fractional `points` of `axis`, linearly between neighbours."""
+    low = points.floor().long()
+    high = (low + 1).clamp(max=x.shape[axis] - 1)
+    weight = (points - low).reshape(-1, *[1] * (-axis - 1))
+    return torch.lerp(x.index_select(axis, low), x.index_select(axis, high), weight)
+
+
+@operator
+def resize_bilinear(x: Tensor, target_size_height: int = 1, target_size_width: int = 1,
+                    sampling_mode: str = "DEFAULT") -> Tensor:
+    """Resize the last two axes of `x`."""
+    y = _interpolate(x, _grid(x.shape[-2], target_size_height, sampling_mode), -2)
+    return _interpolate(y, _grid(x.shape[-1], target_size_width, sampling_mode), -1)
+
+
+@operator
+def resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_width: int) -> Tensor:
+    """Resize the last two axes of `x`: each sample takes the pixel whose area it falls into."""
+    rows = torch.arange(target_size_height) * x.shape[-2] // target_size_height
+    columns = torch.arange(target_size_width) * x.shape[-1] // target_size_width
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
+@operator
+def upsample_bilinear(x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1,
+                      align_corners: bool = True, half_pixel_centers: bool | None = None) -> Tensor:
+    """Resize the last two axes of `x` by factors, the sizes rounded down."""
+    half_pixel_centers = not align_corners if half_pixel_centers is None else half_pixel_centers
+    sampling_mode = "STRICT_ALIGN_CORNERS" if align_corners else "UNALIGN_CORNERS" if half_pixel_centers else "DEFAULT"
+    height, width = x.shape[-2:]
+    return resize_bilinear(x, int(height * scale_factor_height), int(width * scale_factor_width), sampling_mode)
+
+
+@operator
+def upsample_nearest_neighbor(x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1) -> Tensor:
+    height, width = x.shape[-2:]
+    return resize_nearest_neighbor(x, int(height * scale_factor_height), int(width * scale_factor_width))
+
+
+@operator
+def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: str = "LINEAR",
+           sampling_mode: str = "DEFAULT") -> Tensor:
+    """Resize the last `resized_dims` axes of `x` to the last entries of `shape`; a 0 there keeps the size."""
+    for axis in range(-resized_dims, 0):
+        points = _grid(x.shape[axis], shape[axis] or x.shape[axis], sampling_mode)
+        if interpolation_mode == "LINEAR":
+            x = _interpolate(x, points, axis)
+        else:
+            nearest = points if sampling_mode == "DEFAULT" else points + 0.5
+            x = x.index_select(axis, nearest.long())
+    return x
+
+
+# ---- quantized activations and the classifier ------------------------------------------------------------------------
+
+def _along(parameter: Tensor | None, x: Tensor, axis: int | None) -> Tensor | float:
+    """A scalar, or a vector shaped to broadcast along `axis` of `x`."""
+    if parameter is None:
+        return 0.0
+    return parameter if parameter.ndim == 0 else parameter.reshape([-1 if i == axis % x.ndim else 1
+                                                                    for i in range(x.ndim)])
+
+
+@operator
+def quantize(input: Tensor, scale: Tensor, output_dtype: str, zero_point: Tensor | None = None,
+             axis: int | None = None) -> Tensor:
+    low, high = (0, 255) if output_dtype == "uint8" else (-128, 127)
+    steps = torch.round(input / _along(scale, input, axis)) + _along(zero_point, input, axis)
+    return steps.clamp(low, high).int()
+
+
+@operator
+def dequantize(input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None) -> Tensor:
+    return (input - _along(zero_point, input, axis)) * _along(scale, input, axis)
+
+
+@operator
+def classify(probabilities: Tensor, classes: list[str] | list[int]) -> tuple[list, list[dict]]:
+    """The most probable class, and the probability of every class: a list of each, one entry an input."""
+    rows = probabilities.reshape(-1, len(classes))
+    return [classes[i] for i in rows.argmax(1)], [dict(zip(classes, row)) for row in rows.tolist()]

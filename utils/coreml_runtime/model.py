@@ -1,0 +1,379 @@
+"""A Core ML model on disk, and its answers: what `coremltools.MLModel` is on a Mac."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .errors import InputError, ModelFileError
+from .ml_program import MLProgram, check_operators
+
+ComputePrecision = Literal["float32", "float16"]
+Prediction = dict[str, Any]
+
+BATCH_SIZE = 4
+"""How many inputs run stacked at a time. Larger stacks outgrow the processor's cache and are slower."""
+
+PIL_MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F"}
+"""The mode that a PIL image must have for each colour layout of Core ML."""
+
+ARRAY_DTYPES = {"FLOAT32": np.float32, "DOUBLE": np.float64, "INT32": np.int32, "FLOAT16": np.float16, "INT8": np.int8}
+"""NumPy's types for those of Core ML's MultiArray."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the model's author says about it; an empty string where nothing is said."""
+
+    author: str
+    license: str
+    version: str
+    short_description: str
+    user_defined: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """An input that takes a picture.
+
+    Attributes:
+        name: the key in the dictionary given to `predict`.
+        width, height: the declared size in pixels; a flexible input may allow other `sizes`.
+        color_layout: RGB, BGR, GRAYSCALE or GRAYSCALE_FLOAT16, as Core ML names them.
+        sizes: every allowed (width, height), or the smallest and the largest as ((w, w), (h, h)) ranges.
+    """
+
+    name: str
+    width: int
+    height: int
+    color_layout: str
+    short_description: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
+    size_range: tuple[tuple[int, int], tuple[int, int]] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, as PIL gives a size."""
+        return self.width, self.height
+
+    @property
+    def mode(self) -> str:
+        """The mode that a PIL image must have: RGB for BGR too, the channels are swapped here."""
+        return PIL_MODES[self.color_layout]
+
+    def accepts(self, size: tuple[int, int]) -> bool:
+        """Whether a picture of `size` (width, height) may be given."""
+        if self.size_range:
+            return all(low <= n and (high < 0 or n <= high) for n, (low, high) in zip(size, self.size_range))
+        return size == self.size or size in self.sizes
+
+    def to_tensor(self, value: Any) -> Tensor:
+        """A picture as [1, channels, height, width], float32 from 0 to 255.
+
+        Raises:
+            InputError: it is no PIL image, or of another size or mode.
+        """
+        if not isinstance(value, Image.Image):
+            raise InputError(f"input '{self.name}' takes a PIL.Image.Image, not {_type_name(value)}; "
+                             f"open the file with PIL.Image.open")
+        if not self.accepts(value.size):
+            raise InputError(f"input '{self.name}' takes an image of {self.width} x {self.height} pixels, not "
+                             f"{value.width} x {value.height}; resize it, for example with PIL.ImageOps.fit")
+        if value.mode != self.mode:
+            raise InputError(f"input '{self.name}' takes a {self.color_layout} image, for which PIL's mode is "
+                             f"{self.mode}, not {value.mode}; convert it with image.convert(\"{self.mode}\")")
+        pixels = torch.from_numpy(np.array(value, np.float32)).reshape(1, value.height, value.width, -1)
+        pixels = pixels.flip(-1) if self.color_layout == "BGR" else pixels
+        return pixels.permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class ArrayInput:
+    """An input that takes a MultiArray.
+
+    Attributes:
+        shape: the declared shape; a flexible input may allow other `shapes`, or a `shape_range` of (low, high) an
+            axis, where a high of -1 is no limit.
+        dtype: NumPy's name of the type; what is given is converted.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    short_description: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    shape_range: tuple[tuple[int, int], ...] = ()
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of `shape` may be given."""
+        if self.shape_range:
+            return len(shape) == len(self.shape_range) and all(
+                low <= n and (high < 0 or n <= high) for n, (low, high) in zip(shape, self.shape_range))
+        return shape == self.shape or shape in self.shapes
+
+    def to_tensor(self, value: Any) -> Tensor:
+        """An array as a float32 or int32 tensor.
+
+        Raises:
+            InputError: it is no array of numbers, or of another shape.
+        """
+        try:
+            array = np.asarray(value)
+            array = array.astype(np.int32 if "int" in self.dtype else np.float32)
+        except (TypeError, ValueError):
+            raise InputError(f"input '{self.name}' takes a numpy array of {self.dtype}, "
+                             f"not {_type_name(value)}") from None
+        if not self.accepts(array.shape):
+            raise InputError(f"input '{self.name}' takes an array of shape {self.shape}, not {array.shape}")
+        return torch.from_numpy(array)
+
+
+class Model:
+    """A Core ML model that answers as `coremltools.MLModel` does on a Mac. Made by `load`.
+
+    Attributes:
+        path: the file.
+        compute_precision: "float32" or "float16".
+        input_description: an `ImageInput` or `ArrayInput` for each input, by name.
+        output_names: the keys of a prediction.
+        class_labels: a classifier's labels in the order of training; empty for other models.
+        metadata: author, license, version, description.
+    """
+
+    def __init__(self, path: Path, description: Any, program: MLProgram, compute_precision: ComputePrecision):
+        self.path = path
+        self.compute_precision = compute_precision
+        self.input_description = {feature.name: _describe_input(feature) for feature in description.input}
+        self.output_names = [feature.name for feature in description.output]
+        self.metadata = Metadata(
+            description.metadata.author, description.metadata.license, description.metadata.versionString,
+            description.metadata.shortDescription, dict(description.metadata.userDefined))
+        self.class_labels = program.class_labels
+        self._outputs = {feature.name: feature.type for feature in description.output}
+        self._program = program
+
+    def __repr__(self) -> str:
+        inputs, outputs = ", ".join(self.input_description), ", ".join(self.output_names)
+        return f"<Core ML model {self.path.name}: {inputs} -> {outputs}>"
+
+    @property
+    def image_inputs(self) -> list[ImageInput]:
+        """The inputs that take a picture, with name, size and colour layout."""
+        return [i for i in self.input_description.values() if isinstance(i, ImageInput)]
+
+    def predict(self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Prediction | list[Prediction]:
+        """Answer one dictionary of inputs, or a list of them with a list.
+
+        Args:
+            data: for each input by name, a PIL image of the declared size and mode (nothing is resized here, as on a
+                Mac), or an array of the declared shape.
+
+        Returns:
+            The outputs by name. A classifier gives its label, and a dictionary from label to probability; other
+            outputs are NumPy arrays of the declared type, or PIL images.
+
+        Raises:
+            InputError: a name is missing or not known, or a value has the wrong type, size, mode or shape.
+        """
+        if isinstance(data, Mapping):
+            return self._run([self._tensors(data)])[0]
+        inputs = [self._tensors(each) for each in data]
+        size = BATCH_SIZE if len(inputs) > 1 and self._program.is_batchable else 1
+        return [answer for start in range(0, len(inputs), size) for answer in self._run(inputs[start:start + size])]
+
+    def _tensors(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
+        if not isinstance(data, Mapping):
+            raise InputError(f"{self.path.name}: predict takes a dictionary of inputs or a list of these, "
+                             f"not {_type_name(data)}")
+        expected = self.input_description
+        if data.keys() != expected.keys():
+            raise InputError(f"{self.path.name}: the inputs are {_quoted(expected)}, not {_quoted(data)}")
+        try:
+            return {name: each.to_tensor(data[name]) for name, each in expected.items()}
+        except InputError as error:
+            raise InputError(f"{self.path.name}: {error}") from None
+
+    def _run(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
+        """The answers to inputs, which are stacked along the first axis if there are several."""
+        if len(inputs) == 1:
+            outputs = self._program.run(inputs[0])
+            return [{name: self._answer(name, outputs[name], None) for name in self.output_names}]
+        outputs = self._program.run({name: torch.cat([each[name] for each in inputs]) for name in inputs[0]})
+        return [{name: self._answer(name, outputs[name], i) for name in self.output_names} for i in range(len(inputs))]
+
+    def _answer(self, name: str, value: Any, index: int | None) -> Any:
+        """Output `name` of the input at `index` of a batch, or of the only one, in the type that Core ML gives."""
+        if isinstance(value, list):
+            return value[index or 0]
+        value = value if index is None else value[index:index + 1]
+        feature = self._outputs[name]
+        if feature.WhichOneof("Type") == "imageType":
+            return _to_image(value, feature.imageType.colorSpace)
+        declared = feature.multiArrayType
+        dtype = ARRAY_DTYPES[declared.ArrayDataType.Name(declared.dataType)]
+        return value.contiguous().numpy().astype(dtype)
+
+
+def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32") -> Model:
+    """Read a Core ML model.
+
+    Args:
+        path: an .mlpackage that holds an ML Program.
+        compute_precision: "float32" computes everything in float32, also a program that was converted to float16
+            (its weights keep their float16 values). "float16" rounds every weight and the result of every operation
+            to float16, as a phone's Neural Engine does, also in a program that was converted to float32; sums inside
+            an operation are kept in float32.
+
+    Raises:
+        ModelFileError: there is no such file, it is no Core ML model or damaged, or of a kind that is not read.
+        UnknownOperator: the model uses an operator that the runtime does not know.
+    """
+    if compute_precision not in ("float32", "float16"):
+        raise ValueError(f"compute_precision is \"float32\" or \"float16\", not {compute_precision!r}")
+    path = Path(path)
+    _check_path(path)
+    with _quiet():
+        import coremltools
+        from coremltools.converters.mil.frontend.milproto.load import load as load_mil
+    try:
+        package = coremltools.models.MLModel(str(path), skip_model_load=True)
+    except Exception as error:
+        raise ModelFileError(f"{path}: this is no Core ML model, or it is damaged ({_first_line(error)}); "
+                             f"export or copy it again") from None
+    spec = package.get_spec()
+    _check_kind(path, spec)
+    functions = spec.mlProgram.functions
+    check_operators((op.type for function in functions.values() for op in _operations(function)), path.name)
+    try:
+        _check_weights(spec, package.weights_dir)
+        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=package.weights_dir)
+    except Exception as error:
+        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({_first_line(error)}); "
+                             f"export or copy it again") from error
+    name = spec.description.defaultFunctionName or "main"
+    program = MLProgram(mil.functions[name], path.name, round_to_float16=compute_precision == "float16")
+    return Model(path, spec.description, program, compute_precision)
+
+
+def _check_path(path: Path) -> None:
+    if not path.exists():
+        raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage")
+    if path.is_dir() and not (path / "Manifest.json").is_file():
+        raise ModelFileError(f"{path}: this folder is no Core ML package, it has no Manifest.json; "
+                             f"give the path of an .mlpackage")
+
+
+def _check_kind(path: Path, spec: Any) -> None:
+    kind = spec.WhichOneof("Type")
+    if kind is None:
+        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage")
+    if kind != "mlProgram":
+        raise ModelFileError(f"{path}: this Core ML model is a {kind}, and the runtime reads ML Programs only; "
+                             f"convert it with coremltools' convert_to=\"mlprogram\"")
+    if spec.description.functions:
+        names = ", ".join(function.name for function in spec.description.functions)
+        raise ModelFileError(f"{path}: this model has several functions ({names}), which the runtime does not read; "
+                             f"export one of them alone")
+
+
+def _operations(function: Any) -> Iterator[Any]:
+    """Every operation of a function of the file, those in nested blocks included."""
+    blocks = list(function.block_specializations.values())
+    while blocks:
+        for op in blocks.pop().operations:
+            blocks.extend(op.blocks)
+            yield op
+
+
+def _check_weights(spec: Any, weights_dir: str | None) -> None:
+    """Raise ValueError where a weight lies beyond the end of its file, which coremltools would read all the same.
+
+    In a blob file, 64 bytes of metadata (sentinel uint32, type uint32, size uint64, offset uint64) say where a weight's
+    bytes are (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp).
+    """
+    files: dict[str, np.memmap] = {}
+    for function in spec.mlProgram.functions.values():
+        for blob in (blob for op in _operations(function) for blob in _blobs(op)):
+            name = os.path.basename(blob.fileName)
+            if name not in files:
+                files[name] = np.memmap(os.path.join(weights_dir or "", name), np.uint8, "r")
+            data, metadata = files[name], files[name][blob.offset:blob.offset + 24]
+            if len(metadata) < 24 or metadata[8:].view(np.uint64).sum() > len(data):
+                raise ValueError(f"{name} is truncated")
+
+
+def _blobs(op: Any) -> Iterator[Any]:
+    """Where an operation's weights are, for each that is in a file."""
+    arguments = (binding.value for argument in op.inputs.values() for binding in argument.arguments)
+    for value in (*op.attributes.values(), *arguments):
+        if value.WhichOneof("value") == "blobFileValue":
+            yield value.blobFileValue
+
+
+def _describe_input(feature: Any) -> ImageInput | ArrayInput:
+    kind, name, words = feature.type.WhichOneof("Type"), feature.name, feature.shortDescription
+    if kind == "imageType":
+        image = feature.type.imageType
+        limits = image.imageSizeRange
+        return ImageInput(
+            name, image.width, image.height, image.ColorSpace.Name(image.colorSpace), words,
+            sizes=tuple((size.width, size.height) for size in image.enumeratedSizes.sizes),
+            size_range=((limits.widthRange.lowerBound, limits.widthRange.upperBound),
+                        (limits.heightRange.lowerBound, limits.heightRange.upperBound))
+            if image.HasField("imageSizeRange") else None)
+    array = feature.type.multiArrayType
+    return ArrayInput(
+        name, tuple(array.shape), np.dtype(ARRAY_DTYPES[array.ArrayDataType.Name(array.dataType)]).name, words,
+        shapes=tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes),
+        shape_range=tuple((limit.lowerBound, limit.upperBound) for limit in array.shapeRange.sizeRanges))
+
+
+def _to_image(value: Tensor, color_space: int) -> Image.Image:
+    """[1, channels, height, width] as a PIL image; values are rounded and held between 0 and 255."""
+    pixels = value[0].permute(1, 2, 0).numpy()
+    if color_space == 40:  # GRAYSCALE_FLOAT16
+        return Image.fromarray(pixels[..., 0], "F")
+    pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    pixels = pixels[..., ::-1] if color_space == 30 else pixels  # BGR
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the first import of coremltools from writing to stderr: warnings about versions and a missing Mac, and what
+    TensorFlow, which coremltools imports where it is installed, prints from C++."""
+    if "coremltools" in sys.modules:
+        yield
+        return
+    logger, stderr = logging.getLogger("coremltools"), os.dup(2)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        logger.setLevel(level)
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+
+
+def _type_name(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+
+
+def _quoted(names: Mapping[str, Any]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"
