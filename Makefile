@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lab render clean
+.PHONY: help setup course test lab render bench clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
@@ -15,6 +15,7 @@ help:
 	@echo "make lab                  open the notebooks in Jupyter Lab"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
+	@echo "make bench                the Core ML runtime's speed beside ONNX Runtime's and Keras'"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 
 setup:
@@ -32,6 +33,9 @@ lab: setup
 render:
 	@"$(SHELL)" tools/setup.sh --venv .venv-studio --requirements requirements-studio.txt --gigabytes 2
 	@.venv-studio/bin/python -m utils.studio --out data/tabletop $(if $(SHARD),--shard $(SHARD)) $(ARGS)
+
+bench: setup
+	@.venv/bin/python -m utils.bench
 
 clean:
 	rm -rf .venv .venv.* .venv-studio .venv-studio.* .pytest_cache .hypothesis

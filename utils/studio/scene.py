@@ -11,8 +11,10 @@ from random import Random
 from . import parts
 
 FRAMES = 8
-# Sessions a label: (train, valid, test). Whole sessions go to one split; `other` is never trained on.
-SESSIONS = {label: (24, 6, 6) for label in parts.LABELS if label != "other"} | {"other": (0, 15, 15)}
+# The split of each session, by its number; new ones are added at the end, so that none ever changes its split.
+# `other` is never trained on.
+SPLITS = {label: ["train"] * 24 + ["valid"] * 6 + ["test"] * 6 for label in parts.LABELS if label != "other"}
+SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
 SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
             "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
 HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "studio", "studio", "sunrise", "sunset", "night"]
@@ -72,16 +74,16 @@ def sessions() -> list[str]:
     Their order spreads every label and split evenly, so that a set half rendered is a small set and not half of one.
     """
     spread = []
-    for label in parts.LABELS:
-        names = iter(f"{label}-{i:02}" for i in range(sum(SESSIONS[label])))
-        spread += [((i + 0.5) / size, label, next(names)) for size in SESSIONS[label] for i in range(size)]
+    for label, splits in SPLITS.items():
+        for i, split in enumerate(splits):
+            spread.append(((splits[:i].count(split) + 0.5) / splits.count(split), label, f"{label}-{i:02}"))
     return [name for _, _, name in sorted(spread)]
 
 
 def split_of(session: str) -> str:
+    """train, valid or test."""
     label, number = session.rsplit("-", 1)
-    train, valid, _ = SESSIONS[label]
-    return "train" if int(number) < train else "valid" if int(number) < train + valid else "test"
+    return SPLITS[label][int(number)]
 
 
 def variant_of(session: str) -> str:

@@ -1,0 +1,116 @@
+"""The notebooks' helpers: what they print, and that they fail when they should."""
+import subprocess
+import sys
+
+import pytest
+
+from utils import lesson
+from utils.paths import ROOT
+
+
+def test_check_environment_prints_a_line_a_package(capsys):
+    lesson.check_environment("numpy", "pillow")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [["[OK]", "numpy"], ["[OK]", "pillow"], ["[OK]", "utils"]]
+
+
+def test_check_environment_names_what_is_missing_after_the_whole_list(capsys):
+    with pytest.raises(RuntimeError, match="no-such-package: run `make setup`"):
+        lesson.check_environment("no-such-package", "numpy")
+    assert "[FAIL] no-such-package is missing\n[OK] numpy" in capsys.readouterr().out
+
+
+def test_check_environment_points_out_another_version(monkeypatch, capsys):
+    monkeypatch.setattr(lesson, "required_versions", lambda: {"numpy": "0.1"})
+    lesson.check_environment("numpy")
+    assert ", tried with 0.1" in capsys.readouterr().out
+
+
+def test_check_environment_refuses_another_utils(monkeypatch, capsys):
+    import utils
+
+    monkeypatch.setattr(utils, "__path__", ["site-packages/utils"])
+    with pytest.raises(RuntimeError, match="^utils: "):
+        lesson.check_environment("numpy")
+    assert "[FAIL] utils is another package, from site-packages/utils" in capsys.readouterr().out
+
+
+def test_the_pins_include_those_with_a_marker():
+    assert {"numpy", "coremltools", "tensorflow", "tensorflow-cpu"} <= set(lesson.required_versions())
+
+
+def test_expect_failure_prints_type_and_message_on_one_line(capsys):
+    with lesson.expect_failure("no such thing"):
+        raise ValueError("there is\n  no such\tthing")
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_expect_failure_fails_when_nothing_failed():
+    with pytest.raises(AssertionError, match="did not fail"):
+        with lesson.expect_failure("anything"):
+            pass
+
+
+def test_expect_failure_fails_when_the_message_differs():
+    with pytest.raises(AssertionError, match="differently.*ValueError: b"):
+        with lesson.expect_failure("a"):
+            raise ValueError("b")
+
+
+def test_expect_failure_shows_no_absolute_path_of_the_course(capsys):
+    with lesson.expect_failure("cannot read"):
+        raise ValueError(f"cannot read {lesson.EXPORTED / 'a.keras'} and {ROOT / 'data'}")
+    assert capsys.readouterr().out == "ValueError: cannot read exported/a.keras and data\n"
+
+
+def test_expect_failure_lets_an_interruption_through():
+    with pytest.raises(KeyboardInterrupt):
+        with lesson.expect_failure(""):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("condition, says", [
+    (..., "Not tried yet"), (True, "Right."), (1.5, "Right."), (False, "Not yet. A hint."), (lambda: True, "Right."),
+    (lambda: 1 / 0, "Not yet. A hint. (ZeroDivisionError: division by zero)"), (lambda: ..., "Not tried yet"),
+])
+def test_an_exercise_is_answered_without_a_traceback(condition, says, capsys):
+    lesson.check(condition, "A hint.")
+    assert capsys.readouterr().out.startswith(says)
+
+
+def test_quiet_imports_tensorflow_and_coremltools_without_a_word():
+    code = "from utils.lesson import quiet; quiet('tensorflow', 'coremltools'); import tensorflow, coremltools"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""
+
+
+def test_silent_stderr_discards_what_native_code_writes(capfd):
+    import os
+
+    with lesson.silent_stderr():
+        os.write(2, b"from C++")
+        print("from Python", file=sys.stderr)
+    print("after", file=sys.stderr)
+    assert capfd.readouterr().err == "after\n"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_written_whole_replaces_what_was_there(tmp_path, is_folder):
+    for text in ("old", "new"):
+        with lesson.written_whole(tmp_path / "deeper" / "a.mlpackage") as unfinished:
+            if is_folder:
+                unfinished.mkdir()
+            (unfinished / "file" if is_folder else unfinished).write_text(text)
+    path = tmp_path / "deeper" / "a.mlpackage"
+    assert (path / "file" if is_folder else path).read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_written_whole_leaves_the_old_file_and_nothing_else_when_the_block_fails(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(OSError, match="disk full"):
+        with lesson.written_whole(path) as unfinished:
+            unfinished.write_text("half")
+            raise OSError("disk full")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,81 @@
+"""The figures: labelled, for any classes, and drawn without pyplot's global state."""
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import colors
+
+from utils import plots
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+NAMES = ["bolt", "röhre mit Gewinde", "a name that is much too long to stand under a small picture"]
+
+
+def drawn(figure):
+    """The figure's visible texts; drawing it must not fail."""
+    figure.savefig(io.BytesIO(), format="png")
+    return [t.get_text() for t in figure.findobj(lambda a: hasattr(a, "get_text") and a.get_visible()) if t.get_text()]
+
+
+def luminance(colour):
+    return np.dot(colors.to_rgb(colour), (0.2126, 0.7152, 0.0722))
+
+
+def test_neighbouring_colours_differ_in_grey_too():
+    grey = [luminance(colour) for colour in plots.PALETTE]
+    assert min(abs(a - b) for a, b in zip(grey, grey[1:])) > 0.1
+    assert len(plots.PALETTE) == len(plots.MARKERS) == len(set(plots.PALETTE))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 8])
+def test_a_contact_sheet_shows_every_picture_with_its_title(columns):
+    figure = plots.contact_sheet(PICTURES, list("abcde"), columns)
+    assert sum(len(axis.images) for axis in figure.axes) == 5
+    assert {"a", "b", "c", "d", "e"} <= set(drawn(figure))
+
+
+def test_a_mistakes_sheet_shows_the_most_confident_mistake_first():
+    figure = plots.mistakes_sheet(PICTURES, ["x"] * 5, ["x", "y", "y", "x", "z"], [0.9, 0.6, 0.8, 0.9, 0.7])
+    assert [axis.get_title() for axis in figure.axes if axis.images] == [
+        "y (80%)\nnot x", "z (70%)\nnot x", "y (60%)\nnot x"]
+    assert np.array_equal(figure.axes[0].images[0].get_array(), PICTURES[2])
+
+
+def test_a_mistakes_sheet_without_mistakes_says_so():
+    assert "No mistake among 5 photographs." in drawn(plots.mistakes_sheet(PICTURES, ["x"] * 5, ["x"] * 5, [1.0] * 5))
+
+
+def test_a_confusion_matrix_has_the_truth_in_rows():
+    figure = plots.confusion_matrix([[5, 0, 1], [0, 6, 0], [0, 0, 0]], NAMES)
+    axis = figure.axes[0]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true class")
+    assert {t.get_position(): t.get_text() for t in axis.texts}[2, 0] == "1"
+    assert axis.images[0].get_array()[0].tolist() == pytest.approx([5 / 6, 0, 1 / 6])
+    assert NAMES[0] in drawn(figure) and NAMES[2] not in drawn(figure)  # too long: cut
+
+
+@pytest.mark.parametrize("classes", [2, 30])
+def test_a_confusion_matrix_takes_any_number_of_classes(classes):
+    drawn(plots.confusion_matrix(np.eye(classes, dtype=int), [f"class {i}" for i in range(classes)]))
+
+
+def test_a_training_curve_labels_its_axes_and_marks_the_change():
+    history = {key: [0.5, 0.6, 0.7] for key in ("loss", "val_loss", "accuracy", "val_accuracy")}
+    figure = plots.training_curve(history, boundary=2)
+    assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy"]
+    assert {"epoch", "training", "validation", "last stages join in"} <= set(drawn(figure))
+
+
+def test_per_class_accuracy_draws_each_interval():
+    table = pd.DataFrame({"accuracy": [1.0, 0.25], "low": [0.9, 0.1], "high": [1.0, 0.5], "n": [40, 8]}, index=NAMES[:2])
+    figure = plots.per_class_accuracy(table)
+    assert set(NAMES[:2]) <= set(drawn(figure))
+    assert figure.axes[0].get_xlim()[0] <= 0.1
+
+
+@pytest.mark.parametrize("step", [0, 1e-6])
+def test_a_parity_plot_takes_equal_outputs_too(step):
+    expected = np.linspace(0, 1, 20, dtype=np.float32)
+    figure = plots.parity_plot(expected, expected + step, ("Keras", "Core ML"), limit=1e-4)
+    assert {"Keras", "Core ML", "equal", "limit 0.0001", "absolute difference"} <= set(drawn(figure))

@@ -1,0 +1,242 @@
+"""How notebook 05 trains: augmentation, a head on frozen features, then the last stages, on two CPU cores.
+
+Pictures stay in memory as uint8, larger than the network's input, so that augmentation cuts its crop from real pixels.
+Everything random is drawn from one seed: the same seed, pictures and machine give the same batches.
+"""
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
+
+EVALUATION_BATCH = 32
+LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a picture of parts on a table without changing its label. Each value is the largest change;
+    0 (for `zoom`: (1, 1)) turns it off."""
+
+    rotation: float = 180.0  # degrees either way: a table has no up
+    zoom: tuple = (0.6, 1.5)  # below 1 the part gets smaller, above 1 it fills more of the frame
+    shift: float = 0.15  # of the picture's side
+    perspective: float = 0.15  # change of scale from the middle to the edge
+    plain_border: float = 0.3  # share of pictures whose new border is one colour instead of the mirrored picture
+    exposure: float = 0.35  # natural logarithm of the gain
+    contrast: float = 0.35  # the same
+    white_balance: float = 0.15  # the same, red and blue
+    saturation: float = 0.5
+    hue: float = 12.0  # degrees
+    grey: float = 0.1  # share of pictures
+    blur: float = 1.0  # 1: a Gaussian of 2 pixels; half of the pictures are sharpened or left alone
+    noise: float = 12.0  # pixel values 0..255
+    erase: float = 0.3  # share of pictures that lose a rectangle
+
+
+NO_AUGMENTATION = Augmentation(0, (1, 1), *[0] * 12)
+
+
+class _Draw:
+    """Random numbers for a batch of n pictures, each draw from a seed of its own."""
+
+    def __init__(self, n, seed):
+        self.n, self.seed = n, seed
+
+    def uniform(self, low, high, shape=()):
+        self.seed = tf.random.experimental.stateless_fold_in(self.seed, 1)
+        return tf.random.stateless_uniform((self.n, *shape), self.seed, low, high)
+
+    def chance(self, share):
+        return self.uniform(0.0, 1.0) < share
+
+
+def augment(pictures, seed, size=IMAGE_SIZE, settings=Augmentation()):
+    """A changed copy of each picture: (N, H, W, 3) of 0..255 -> float32 (N, size, size, 3) of 0..255.
+
+    seed: two integers. One resampling does all of the geometry and one 3x3 matrix a picture all of the colour: Keras'
+    own layers, one after the other, blur the picture five times and take longer than the network.
+    """
+    pictures = tf.cast(pictures, tf.float32)
+    draw = _Draw(tf.shape(pictures)[0], seed)
+    pictures = _change_geometry(pictures, draw, size, settings)
+    pictures = _change_colour(pictures, draw, settings)
+    if settings.blur:
+        pictures = _change_sharpness(pictures, draw, settings)
+    if settings.erase:
+        pictures = _erase_rectangle(pictures, draw, settings)
+    if settings.noise:
+        amount = draw.uniform(0.0, settings.noise, (1, 1, 1))
+        pictures += amount * draw.uniform(-1.7, 1.7, pictures.shape[1:])  # 1.7: uniform noise of standard deviation 1
+    return tf.clip_by_value(pictures, 0.0, 255.0)
+
+
+def _change_geometry(pictures, draw, size, settings):
+    """Rotation, flip, zoom, shift and perspective as one projective transform."""
+    side = tf.cast(tf.minimum(tf.shape(pictures)[1], tf.shape(pictures)[2]), tf.float32)
+    angle = draw.uniform(-settings.rotation, settings.rotation) * np.pi / 180
+    flip = tf.where(draw.chance(0.5), 1.0, -1.0)
+    zoom = tf.exp(draw.uniform(*np.log(np.float32(settings.zoom))))
+    scale = side / size / zoom  # input pixels for one output pixel
+    cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
+    tilt = draw.uniform(-settings.perspective, settings.perspective, (2,)) / (size / 2)
+    shift = draw.uniform(-settings.shift, settings.shift, (2,)) * side
+    zero, one = tf.zeros_like(angle), tf.ones_like(angle)
+
+    def matrix(*rows):
+        return tf.stack([tf.stack([tf.broadcast_to(v, tf.shape(angle)) for v in row], -1) for row in rows], -2)
+
+    def move(x, y):
+        return matrix((one, zero, x), (zero, one, y), (zero, zero, one))
+
+    turn = matrix((cosine * flip, -sine, zero), (sine * flip, cosine, zero), (tilt[:, 0], tilt[:, 1], one))
+    height, width = [tf.cast(n, tf.float32) for n in tf.unstack(tf.shape(pictures)[1:3])]
+    middle = move((width - 1) / 2 + shift[:, 0], (height - 1) / 2 + shift[:, 1])
+    full = middle @ turn @ move(-(size - 1) / 2, -(size - 1) / 2)
+    full /= full[:, 2:, 2:]
+    transforms = tf.reshape(full, (-1, 9))[:, :8]
+
+    def warp(x, fill_mode):
+        return tf.raw_ops.ImageProjectiveTransformV3(images=x, transforms=transforms, output_shape=[size, size],
+                                                     fill_value=0.0, interpolation="BILINEAR", fill_mode=fill_mode)
+
+    changed = warp(pictures, "REFLECT")
+    if settings.plain_border:
+        inside = warp(tf.ones_like(pictures[..., :1]), "CONSTANT")
+        colour = tf.clip_by_value(draw.uniform(-64.0, 384.0, (1, 1, 1)), 0.0, 255.0)  # often white or black
+        plain = tf.reshape(draw.chance(settings.plain_border), (-1, 1, 1, 1))
+        changed = tf.where(plain, changed * inside + colour * (1 - inside), changed)
+    return tf.ensure_shape(changed, (None, size, size, 3))
+
+
+def _change_colour(pictures, draw, settings):
+    """Exposure, contrast, white balance, saturation, hue and greyscale as one matrix and one offset a picture."""
+    def gain(largest, shape=()):
+        return tf.exp(draw.uniform(-largest, largest, shape))
+
+    saturation = tf.where(draw.chance(settings.grey), 0.0, 1 + draw.uniform(-settings.saturation, settings.saturation))
+    saturation = tf.reshape(saturation, (-1, 1, 1))
+    luma = tf.constant([[0.299], [0.587], [0.114]]) @ tf.ones((1, 3))  # ITU-R BT.601
+    angle = tf.reshape(draw.uniform(-settings.hue, settings.hue), (-1, 1, 1)) * np.pi / 180
+    cross = tf.constant([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], tf.float32) / np.sqrt(3)
+    hue = tf.cos(angle) * tf.eye(3) + tf.sin(angle) * cross + (1 - tf.cos(angle)) / 3  # Rodrigues, about the grey axis
+    balance = gain(settings.white_balance, (2,))
+    balance = tf.stack([balance[:, 0], tf.ones_like(balance[:, 0]), balance[:, 1]], -1)
+    matrix = (saturation * tf.eye(3) + (1 - saturation) * luma) @ hue * balance[:, None, :]
+    contrast = gain(settings.contrast, (1, 1, 1))
+    mean = tf.reduce_mean(pictures, axis=(1, 2, 3), keepdims=True)
+    changed = tf.einsum("nhwc,ncd->nhwd", contrast * (pictures - mean) + mean, matrix)
+    return changed * gain(settings.exposure, (1, 1, 1))
+
+
+def _change_sharpness(pictures, draw, settings):
+    """Moves each picture towards its Gaussian blur (standard deviation 2 pixels), or a little away from it."""
+    taps = np.exp(-np.arange(-4, 5) ** 2 / (2 * 2.0 ** 2))
+    taps = tf.constant(np.repeat((taps / taps.sum())[:, None], 3, 1), tf.float32)  # (9, 3)
+    blurred = tf.pad(pictures, [[0, 0], [4, 4], [4, 4], [0, 0]], "REFLECT")
+    blurred = tf.nn.depthwise_conv2d(blurred, taps[:, None, :, None], [1, 1, 1, 1], "VALID")
+    blurred = tf.nn.depthwise_conv2d(blurred, taps[None, :, :, None], [1, 1, 1, 1], "VALID")
+    amount = draw.uniform(-settings.blur, settings.blur, (1, 1, 1))
+    return pictures + tf.maximum(amount, -0.3) * (blurred - pictures)
+
+
+def _erase_rectangle(pictures, draw, settings):
+    """A rectangle of one colour over some of the pictures (random erasing, Zhong et al. 2020)."""
+    size = pictures.shape[1]
+    corner, extent = draw.uniform(0.0, 1.0, (2,)) * size, draw.uniform(0.15, 0.45, (2,)) * size
+    extent = tf.where(draw.chance(settings.erase)[:, None], extent, 0.0)
+    line = tf.range(size, dtype=tf.float32)
+    rows, columns = [(line >= corner[:, i:i + 1]) & (line < (corner + extent)[:, i:i + 1]) for i in (0, 1)]
+    inside = (rows[:, :, None] & columns[:, None, :])[..., None]
+    return tf.where(inside, draw.uniform(0.0, 255.0, (1, 1, 3)), pictures)
+
+
+def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):
+    """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), one-hot targets (B, classes)).
+
+    pictures: uint8 (N, H, W, 3); targets: integers (N,). Each pass is shuffled anew; the b-th batch is changed by (seed, b).
+    """
+    pictures, targets = tf.constant(pictures), tf.one_hot(targets, classes)
+
+    def make(number, chosen):
+        batch = augment(tf.gather(pictures, chosen), tf.stack([tf.cast(seed, tf.int64), number]), size, settings)
+        return scale_pixels(batch), tf.gather(targets, chosen)
+
+    order = tf.data.Dataset.range(len(pictures)).shuffle(len(pictures), seed=seed).repeat().batch(batch_size)
+    return order.enumerate().map(make, num_parallel_calls=1).prefetch(2)
+
+
+def evaluation_batches(pictures):
+    """A tf.data.Dataset of scaled batches of uint8 pictures (N, H, W, 3), in order."""
+    batches = tf.data.Dataset.from_tensor_slices(pictures).batch(EVALUATION_BATCH)
+    return batches.map(lambda x: scale_pixels(tf.cast(x, tf.float32)))
+
+
+def predict(model, pictures):
+    """A Keras model's outputs for uint8 pictures (N, H, W, 3), scaled here: an array (N, ...)."""
+    return model.predict(evaluation_batches(pictures), verbose=0)
+
+
+def build_classifier(classes, dropout=0.2):
+    """EfficientNet-Lite0 with a new head: scaled RGB pictures (N, H, W, 3) of any size -> probabilities (N, classes).
+
+    Batch norm keeps its ImageNet statistics, which a few hundred pictures would only blur, and is therefore folded.
+    """
+    backbone = keras_backbone(input_shape=(None, None, 3), fold_batch_norm=True)
+    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(backbone.output)
+    x = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
+    return keras.Model(backbone.input, keras.layers.Softmax(name="probabilities")(x), name="classifier")
+
+
+def freeze_before(model, first):
+    """Leaves trainable the layers from the one called `first` on, but no depthwise convolutions: TensorFlow takes as long
+    for the gradient of these few weights as for all the others."""
+    names = [layer.name for layer in model.layers]
+    for index, layer in enumerate(model.layers):
+        layer.trainable = index >= names.index(first) and not isinstance(layer, keras.layers.DepthwiseConv2D)
+
+
+def _loss():
+    return keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
+
+
+def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3, epochs=30, learning_rate=2e-3,
+               settings=Augmentation(), seed=0):
+    """Trains the head of a classifier on features of the frozen backbone, computed once for `views` augmented copies of
+    each picture. Returns Keras' History.
+
+    pictures: uint8 (N, H, W, 3) with H, W >= 224; targets: integers (N,); valid_pictures: uint8 (M, 224, 224, 3).
+    """
+    classes = model.output_shape[-1]
+    extractor = keras.Model(model.input, model.get_layer("pool").output)
+    steps = -(-views * len(pictures) // EVALUATION_BATCH)
+    batches = training_batches(pictures, targets, classes, EVALUATION_BATCH, settings=settings, seed=seed).take(steps)
+    features, one_hot = map(np.concatenate, zip(*[(extractor.predict_on_batch(x), y) for x, y in batches]))
+    valid = predict(extractor, valid_pictures), keras.ops.one_hot(valid_targets, classes)
+    head = keras.Sequential([model.get_layer(name) for name in ("dropout", "logits", "probabilities")])
+    keras.utils.set_random_seed(seed)
+    head.compile(keras.optimizers.AdamW(learning_rate), _loss(), metrics=["accuracy"])
+    return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0)
+
+
+def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=10, size=192,
+              learning_rate=3e-4, weight_decay=0.01, batch_size=32, settings=Augmentation(), seed=0, verbose=2):
+    """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
+    History; its validation is of the averaged weights, which the model keeps.
+
+    pictures, targets, valid_pictures, valid_targets: as for train_head. size: side in pixels of the training crops;
+    smaller than 224 is faster, and an average-pooled network takes any.
+    """
+    freeze_before(model, first)
+    classes, steps = model.output_shape[-1], max(1, len(pictures) // batch_size)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, warmup_target=learning_rate, warmup_steps=steps)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, use_ema=True, ema_momentum=0.98)
+    keras.utils.set_random_seed(seed)
+    model.compile(optimizer, _loss(), metrics=["accuracy"])
+    valid_targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets, classes)).batch(EVALUATION_BATCH)
+    valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures), valid_targets)
+    batches = training_batches(pictures, targets, classes, batch_size, size, settings, seed)
+    return model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid,
+                     callbacks=[keras.callbacks.SwapEMAWeights()], verbose=verbose)

@@ -1,0 +1,138 @@
+"""The course's figures: one palette, labelled axes, readable in grey and without colour vision.
+
+Every function returns a matplotlib Figure that pyplot does not know, so that a notebook shows it once: as the value of
+the cell's last line, or by `display`. Nothing assumes how many classes there are or what they are called.
+"""
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+# Okabe & Ito 2008, https://jfly.uni-koeln.de/color/, in an order in which neighbours also differ in lightness.
+PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#F0E442", "#009E73", "#000000", "#CC79A7")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MAX_TITLE = 34  # characters that fit over a small picture
+MAX_CELLS = 12  # classes up to which a confusion matrix writes its numbers
+
+
+def _figure(width, height, rows=1, columns=1, **options):
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _short(text):
+    return text if len(text) <= MAX_TITLE else text[:MAX_TITLE - 1] + "…"
+
+
+def contact_sheet(pictures, titles=None, columns=8, message="no pictures"):
+    """Pictures in a grid.
+
+    pictures: a sequence of uint8 arrays (H, W, 3) or PIL images; titles: as many strings. Without any picture the figure
+    says `message`.
+    """
+    columns = max(1, min(columns, len(pictures)))
+    rows = max(1, math.ceil(len(pictures) / columns))
+    figure, axes = _figure(1.45 * columns, (1.75 if titles is not None else 1.45) * rows, rows, columns)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture in zip(axes.flat, pictures):
+        axis.imshow(np.asarray(picture))
+    for axis, title in zip(axes.flat, titles if titles is not None else []):
+        axis.set_title("\n".join(map(_short, str(title).split("\n"))), fontsize=7)
+    if not len(pictures):
+        figure.set_size_inches(6, 1)
+        axes[0, 0].text(0.5, 0.5, message, ha="center", va="center", fontsize=11)
+    return figure
+
+
+def mistakes_sheet(pictures, labels, predicted, confidence, most=24):
+    """The photographs that were classified wrongly, the most confident mistake first.
+
+    pictures: uint8 (N, H, W, 3); labels, predicted: N class names; confidence: N probabilities 0..1 of the predicted class.
+    """
+    labels, predicted, confidence = map(np.asarray, (labels, predicted, confidence))
+    wrong = np.flatnonzero(labels != predicted)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    titles = [f"{predicted[i]} ({confidence[i]:.0%})\nnot {labels[i]}" for i in wrong]
+    return contact_sheet([pictures[i] for i in wrong], titles, columns=6,
+                         message=f"No mistake among {len(labels)} photographs.")
+
+
+def confusion_matrix(counts, names):
+    """counts: integers (classes, classes), a row a true label, a column a prediction. Shading is the share of the row;
+    the numbers are photographs."""
+    counts = np.asarray(counts)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 2.2 + 0.55 * len(names)
+    figure, axes = _figure(side + 0.9, side)
+    axis = axes[0, 0]
+    image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, label="share of the true class", shrink=0.8)
+    axis.set_xticks(range(len(names)), [_short(n) for n in names], rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(range(len(names)), [_short(n) for n in names])
+    axis.set(xlabel="predicted", ylabel="true class")
+    if len(names) <= MAX_CELLS:
+        for (row, column), count in np.ndenumerate(counts):
+            axis.text(column, row, str(count), ha="center", va="center",
+                      color="white" if share[row, column] > 0.5 else "black")
+    return figure
+
+
+def training_curve(history, boundary=None):
+    """Loss and accuracy by epoch, for training and validation pictures.
+
+    history: Keras' History.history, with the keys loss, val_loss, accuracy, val_accuracy; boundary: number of epochs after
+    which training changed (for example from head to last stages), drawn as a line.
+    """
+    figure, axes = _figure(9, 3.4, 1, 2)
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    for axis, key in zip(axes.flat, ("loss", "accuracy")):
+        for i, (name, values) in enumerate((("training", history[key]), ("validation", history[f"val_{key}"]))):
+            axis.plot(epochs, values, color=PALETTE[i], marker=MARKERS[i], markersize=4, linestyle=("-", "--")[i],
+                      label=name)
+        if boundary is not None:
+            axis.axvline(boundary + 0.5, color="0.5", linestyle=":", label="last stages join in")
+        axis.set(xlabel="epoch", ylabel=key)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    axes[0, 1].set_ylim(top=1.02)
+    axes[0, 0].legend()
+    return figure
+
+
+def per_class_accuracy(table):
+    """Accuracy with its interval, a row a class.
+
+    table: a DataFrame indexed by class with the columns accuracy, low and high, each 0..1 (evaluate.per_class_table).
+    """
+    figure, axes = _figure(6, 1.1 + 0.4 * len(table))
+    axis, rows = axes[0, 0], np.arange(len(table))[::-1]
+    spread = np.clip([table["accuracy"] - table["low"], table["high"] - table["accuracy"]], 0, None)
+    axis.errorbar(table["accuracy"], rows, xerr=spread, fmt=MARKERS[0], color=PALETTE[0], capsize=4)
+    axis.set_yticks(rows, [_short(str(name)) for name in table.index])
+    axis.set(xlabel="top-1 accuracy with 95 % interval", xlim=(min(0.5, table["low"].min() - 0.02), 1.01))
+    axis.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def parity_plot(expected, found, names=("expected", "found"), limit=None):
+    """One model's outputs against another's, and their differences.
+
+    expected, found: arrays of the same shape; names: what the axes say; limit: the largest difference allowed, drawn.
+    """
+    expected, found = np.ravel(expected), np.ravel(found)
+    figure, axes = _figure(8.5, 3.6, 1, 2)
+    left, right = axes.flat
+    ends = [min(expected.min(), found.min()), max(expected.max(), found.max())]
+    left.plot(ends, ends, color="0.6", linewidth=1, label="equal")
+    left.plot(expected, found, MARKERS[0], color=PALETTE[0], markersize=3, alpha=0.5)
+    left.set(xlabel=names[0], ylabel=names[1])
+    left.legend()
+    # Differences of exactly zero have no logarithm: they are drawn at the smallest float32 step below 1.
+    difference = np.maximum(np.abs(expected.astype(np.float64) - found), np.finfo(np.float32).epsneg)
+    right.hist(difference, bins=np.geomspace(difference.min() / 2, difference.max() * 2, 30), color=PALETTE[0])
+    if limit is not None:
+        right.axvline(limit, color=PALETTE[5], linestyle="--", label=f"limit {limit:g}")
+        right.legend()
+    right.set(xscale="log", xlabel="absolute difference", ylabel="number of outputs")
+    return figure
