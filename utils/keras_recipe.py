@@ -202,7 +202,7 @@ def _loss():
     return keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
 
 
-def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3, epochs=30, learning_rate=2e-3,
+def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3, epochs=10, learning_rate=2e-3,
                settings=Augmentation(), seed=0):
     """Trains the head of a classifier on features of the frozen backbone, computed once for `views` augmented copies of
     each picture. Returns Keras' History.
@@ -238,5 +238,5 @@ def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="bl
     valid_targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets, classes)).batch(EVALUATION_BATCH)
     valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures), valid_targets)
     batches = training_batches(pictures, targets, classes, batch_size, size, settings, seed)
-    return model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid,
+    return model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid, shuffle=False,
                      callbacks=[keras.callbacks.SwapEMAWeights()], verbose=verbose)

@@ -1,0 +1,170 @@
+"""Accuracy, interval and refusals of utils.evaluate, with a Core ML model that tells red from green from blue."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import binomtest
+
+from utils import evaluate
+from utils.lesson import quiet, silent_stderr
+
+quiet("coremltools")
+
+import coremltools as ct  # noqa: E402
+from coremltools.converters.mil import Builder as mb  # noqa: E402
+
+LABELS = ["blau", "grün", "red one"]
+
+
+def convert(path, classifier=True, inputs=None, **metadata):
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, 8, 8))], opset_version=ct.target.iOS15)
+    def colour(image):
+        mean = mb.reduce_mean(x=image, axes=[2, 3], keep_dims=False)
+        swap = mb.const(val=np.float32([[0, 0, 0.05], [0, 0.05, 0], [0.05, 0, 0]]))
+        return mb.softmax(x=mb.matmul(x=mean, y=swap), axis=-1, name="probabilities")
+
+    inputs = inputs or [ct.ImageType(name="image", shape=(1, 3, 8, 8))]
+    config = ct.ClassifierConfig(LABELS) if classifier else None
+    with silent_stderr():  # its progress bars
+        model = ct.convert(colour, inputs=inputs, classifier_config=config, convert_to="mlprogram")
+    model.user_defined_metadata.update(metadata)
+    model.save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return convert(tmp_path_factory.mktemp("model") / "colour.mlpackage")
+
+
+def paint(path, colour):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(len(path.name)).integers(-10, 10, (40, 60, 3))
+    Image.fromarray((np.array(colour) + noise).clip(0, 255).astype(np.uint8)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three classes of four photographs, one blue picture among the red ones; two grey pictures are `other`."""
+    colours = {"blau": (20, 20, 200), "grün": (20, 200, 20), "red one": (200, 20, 20), "other": (120, 120, 120)}
+    for label, colour in colours.items():
+        for i in range(2 if label == "other" else 4):
+            paint(tmp_path / "photos" / label / f"{i}.jpg", colours["blau"] if (label, i) == ("red one", 3) else colour)
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("correct, n", [(0, 7), (7, 7), (3, 10), (190, 192), (1, 1)])
+def test_the_interval_is_wilsons(correct, n):
+    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert evaluate.wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+@pytest.mark.parametrize("correct, n", [(0, 0), (3, 2), (-1, 5)])
+def test_an_interval_needs_a_share(correct, n):
+    with pytest.raises(ValueError, match="is no share"):
+        evaluate.wilson_interval(correct, n)
+
+
+def test_a_folder_is_evaluated_class_by_class(model, folder):
+    result = evaluate.evaluate(model, folder)
+    assert (result["accuracy"], result["n"]) == (11 / 12, 12)
+    assert result["interval"] == pytest.approx(evaluate.wilson_interval(11, 12), abs=1e-4)
+    assert {name: each["accuracy"] for name, each in result["per_class"].items()} == {
+        "blau": 1, "grün": 1, "red one": 0.75}
+    assert result["confusion"]["red one"] == {"blau": 1, "grün": 0, "red one": 3}
+    assert result["unknown"] == {"turned_away": 1.0, "n": 2, "kept": 1.0, "threshold": evaluate.DEFAULT_THRESHOLD}
+    assert 0 < result["seconds_per_photo"] < 1 and result["unreadable"] == []
+    assert evaluate.confusion_array(result, LABELS).tolist() == [[4, 0, 0], [0, 4, 0], [1, 0, 3]]
+    assert evaluate.per_class_table(result).loc["red one", "accuracy"] == 0.75
+
+
+def test_the_threshold_is_read_from_the_model(folder, tmp_path):
+    strict = convert(tmp_path / "strict.mlpackage", threshold="0.9999999")
+    unknown = evaluate.evaluate(strict, folder)["unknown"]
+    assert unknown["threshold"] == 0.9999999 and unknown["kept"] == 0 and unknown["turned_away"] == 1
+
+
+def test_without_a_folder_other_nothing_is_said_about_the_unknown(model, folder):
+    shutil.rmtree(folder / "other")
+    assert "unknown" not in evaluate.evaluate(model, folder)
+
+
+def test_a_split_of_photos_csv_is_evaluated_alone(model, folder):
+    rows = ["file,label,session,split"] + [f"blau/{i}.jpg,blau,s{i},{'test' if i < 3 else 'train'}" for i in range(4)]
+    (folder / "photos.csv").write_text("\n".join(rows))
+    assert evaluate.evaluate(model, folder, split="test")["n"] == 3
+    assert evaluate.evaluate(model, folder)["n"] == 4
+
+
+def test_an_unreadable_picture_is_listed_and_the_others_count(model, folder):
+    (folder / "blau" / "0.jpg").write_text("not a picture")
+    result = evaluate.evaluate(model, folder)
+    assert result["unreadable"] == ["blau/0.jpg"] and result["n"] == 11
+
+
+def test_json_goes_to_stdout_alone(model, folder, capfd):
+    assert evaluate.main([str(model), str(folder), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["n"] == 12 and err == ""
+
+
+def test_the_report_names_accuracy_interval_and_confusions(model, folder, capsys):
+    (folder / "blau" / "0.jpg").write_text("not a picture")
+    assert evaluate.main([str(model), str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy 90.9% on 11 photographs, 95 % interval" in out
+    assert "75.0% of 4, 1 taken for blau" in out and "could not be read: blau/0.jpg" in out
+
+
+def refused(arguments, capfd):
+    assert evaluate.main([str(a) for a in arguments]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and len(err.splitlines()) == 1 and "Traceback" not in err
+    return err
+
+
+def empty(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def spoil_all(folder):
+    for path in folder.glob("*/*.jpg"):
+        path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("change, says", [
+    (empty, "no photographs found"),
+    (shutil.rmtree, "no such folder"),
+    (lambda folder: empty(folder / "blau"), "blau: no photographs in this class folder"),
+    (lambda folder: (folder / "blau").rename(folder / "azur"), "does not know the class azur; it knows blau, grün, red one"),
+    (spoil_all, "no readable photograph of any class"),
+], ids=["empty folder", "no folder", "empty class", "unknown class", "all unreadable"])
+def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(model, folder, change, says, capfd):
+    change(folder)
+    assert says in refused([model, folder], capfd)
+
+
+def test_a_model_that_is_no_classifier_is_refused(folder, tmp_path, capfd):
+    path = convert(tmp_path / "features.mlpackage", classifier=False)
+    assert "is no classifier" in refused([path, folder], capfd)
+
+
+def test_a_model_that_takes_no_picture_is_refused(folder, tmp_path, capfd):
+    path = convert(tmp_path / "array.mlpackage", inputs=[ct.TensorType(name="image", shape=(1, 3, 8, 8))])
+    assert "does not take one picture" in refused([path, folder], capfd)
+
+
+def test_a_threshold_that_is_no_share_is_refused(folder, tmp_path, capfd):
+    path = convert(tmp_path / "odd.mlpackage", threshold="half")
+    assert "threshold in its metadata is 'half'" in refused([path, folder], capfd)
+
+
+@pytest.mark.parametrize("name, says", [("missing.mlpackage", "there is no such file"), ("model.tflite", "supported: .mlpackage"),
+                                        ("broken.mlpackage", "is no Core ML model")])
+def test_a_file_that_is_no_model_is_refused(folder, tmp_path, name, says, capfd):
+    if name != "missing.mlpackage":
+        (tmp_path / name).write_bytes(b"\0" * 100)
+    assert says in refused([tmp_path / name, folder], capfd)
