@@ -1,8 +1,8 @@
 """`make bench`: how fast this course's tools are beside what one would use instead, in one run, as ratios.
 
-Today one part: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same photographs
-with the same number of threads. The contestants take turns, so that a machine that slows down slows all of them, and each
-ratio is the median of the ratios of the turns. Writes bench.json into the exported folder.
+Today one part: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same
+photographs with the same number of threads. The contestants take turns, so that a machine that slows down slows all of
+them, and each ratio is the median of the ratios of the turns. Writes bench.json into the exported folder.
 """
 import json
 import statistics
@@ -45,9 +45,9 @@ def contestants(folder):
         network = keras_backbone(include_top=True)
         call = tf.function(lambda x: network(x, training=False))
         signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+        image = ct.ImageType("image", signature.shape, scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)
         ct.convert([call.get_concrete_function(signature)], source="tensorflow", convert_to="mlprogram",
-                   compute_precision=ct.precision.FLOAT32,
-                   inputs=[ct.ImageType("image", signature.shape, scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)],
+                   compute_precision=ct.precision.FLOAT32, inputs=[image],
                    ).save(str(folder / "network.mlpackage"))
         torch.onnx.export(torch_backbone(include_top=True), (torch.zeros(2, 3, IMAGE_SIZE, IMAGE_SIZE),),
                           folder / "network.onnx", input_names=["image"], dynamo=True, verbose=False,

@@ -221,7 +221,7 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3,
     return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0)
 
 
-def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=10, size=192,
+def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=8, size=192,
               learning_rate=3e-4, weight_decay=0.01, batch_size=32, settings=Augmentation(), seed=0, verbose=2):
     """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
     History; its validation is of the averaged weights, which the model keeps.

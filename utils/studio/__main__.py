@@ -40,8 +40,8 @@ def write_table(out: Path) -> int:
             continue
         s = scenes.draw(session)
         for i, (file, frame) in enumerate(zip(files, s.frames)):
-            rows.append([file.relative_to(out).as_posix(), s.label, session, s.split, s.thing.variant, s.surface, s.hdri,
-                         s.lamps, int(s.flash), len(s.clutter), i, round(frame.azimuth), round(frame.elevation),
+            rows.append([file.relative_to(out).as_posix(), s.label, session, s.split, s.thing.variant, s.surface,
+                         s.hdri, s.lamps, int(s.flash), len(s.clutter), i, round(frame.azimuth), round(frame.elevation),
                          round(frame.fill, 2), round(frame.exposure, 2)])
     partial = out / f"photos.csv.{os.getpid()}.part"
     with open(partial, "w", newline="", encoding="utf-8") as handle:
@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     unknown = set(options.sessions or []) - set(scenes.sessions())
     if unknown:
-        print(f"--sessions: there is no session {sorted(unknown)[0]}; they are named label-number, for example relay-07",
-              file=sys.stderr)
+        print(f"--sessions: there is no session {sorted(unknown)[0]}; they are named label-number, for example "
+              "relay-07", file=sys.stderr)
         return 2
     try:
         wanted = shard(options.sessions or scenes.sessions(), options.shard)

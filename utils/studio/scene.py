@@ -17,7 +17,8 @@ SPLITS = {label: ["train"] * 24 + ["valid"] * 6 + ["test"] * 6 for label in part
 SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
 SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
             "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
-HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "studio", "studio", "sunrise", "sunset", "night"]
+HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "studio", "studio", "sunrise", "sunset",
+         "night"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ def draw(session: str) -> Scene:
                           rng.uniform(0.2, 6)) for _ in range(number))
     light = dict(hdri=rng.choice(HDRIS), hdri_turn=rng.uniform(0, 360), lamps=_pick(rng, {0: 4, 1: 4, 2: 2}),
                  flash=rng.random() < 0.12)
-    camera = dict(field_of_view=rng.uniform(34, 62), warmth=rng.gauss(0.1, 0.15 if product_shot else 0.35), contrast=rng.uniform(0.85, 1.35))
+    camera = dict(field_of_view=rng.uniform(34, 62), warmth=rng.gauss(0.1, 0.15 if product_shot else 0.35),
+                  contrast=rng.uniform(0.85, 1.35))
     return Scene(session, label, split_of(session), rng.randrange(2**31), main, clutter, surface,
                  rng.random() < 0.4, turn=rng.uniform(0, 360), frames=_hand_held(rng, product_shot), **light, **camera)
 
