@@ -63,7 +63,8 @@ def run_notebook(notebook, out):
         from nbformat.reader import NotJSONError
     notebook, out = Path(notebook), Path(out)
     unfinished = out.with_name(f".{out.stem}.unfinished.ipynb")
-    bar = {"desc": notebook.stem, "mininterval": 0.5 if sys.stderr.isatty() else 30, "leave": False}
+    bar = {"desc": notebook.stem, "mininterval": 0.5 if sys.stderr.isatty() else 30, "leave": False,
+           "disable": False}  # whatever TQDM_DISABLE says: lesson.quiet sets it for the libraries' own bars
     started = time.monotonic()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
