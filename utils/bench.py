@@ -44,9 +44,10 @@ def contestants(folder):
 
         network = keras_backbone(include_top=True)
         call = tf.function(lambda x: network(x, training=False))
-        signature = tf.TensorSpec((1, IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
-        image = ct.ImageType("image", signature.shape, scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)
-        ct.convert([call.get_concrete_function(signature)], source="tensorflow", convert_to="mlprogram",
+        shape = (1, IMAGE_SIZE, IMAGE_SIZE, 3)
+        image = ct.ImageType("image", shape, scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)
+        function = call.get_concrete_function(tf.TensorSpec(shape, name="image"))
+        ct.convert([function], source="tensorflow", convert_to="mlprogram",
                    compute_precision=ct.precision.FLOAT32, inputs=[image],
                    ).save(str(folder / "network.mlpackage"))
         torch.onnx.export(torch_backbone(include_top=True), (torch.zeros(2, 3, IMAGE_SIZE, IMAGE_SIZE),),
