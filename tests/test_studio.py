@@ -23,7 +23,7 @@ def test_a_scene_is_plain_data():
 def test_every_label_has_its_sessions_in_its_splits():
     found = Counter((name.rsplit("-", 1)[0], scene.split_of(name)) for name in scene.sessions())
     for label in set(parts.LABELS) - {"other"}:
-        assert [found[label, split] for split in ("train", "valid", "test")] == [24, 6, 6], label
+        assert [found[label, split] for split in ("train", "valid", "test")] == [54, 12, 6], label
     assert found["other", "train"] == 0 and found["other", "valid"] + found["other", "test"] == 30
     assert len(set(scene.sessions())) == len(scene.sessions())
 
@@ -37,6 +37,26 @@ def test_a_quarter_of_the_sessions_has_a_quarter_of_each_label():
 def test_every_variant_of_every_family_has_a_weight():
     for family in parts.LABELS + ["clutter"]:
         assert all(weight > 0 for weight in parts.WEIGHTS[family].values())
+
+
+@pytest.mark.parametrize("label", sorted(set(parts.LABELS) - {"other"}))
+def test_the_test_shows_parts_of_training_in_other_sessions_and_validation_shows_new_parts(label):
+    scenes = [scene.draw(name) for name in scene.sessions() if name.startswith(label)]
+    shown = {split: {s.thing for s in scenes if s.split == split} for split in ("train", "valid", "test")}
+    assert shown["test"] < shown["train"] and not shown["valid"] & shown["train"]
+    trained = Counter(s.thing for s in scenes if s.split == "train")
+    assert {trained[thing] for thing in shown["test"]} == {3} and len(shown["test"]) == 6
+    assert len({s.frames for s in scenes}) == len(scenes)
+    for s in scenes:
+        assert s.thing == scene.draw(scene.part_of(s.session)).thing
+
+
+def test_sessions_of_one_number_share_everything_but_the_thing():
+    one, other = scene.draw("relay-40"), scene.draw("piezo-40")
+    same = ["clutter", "surface", "wall", "hdri", "hdri_turn", "lamps", "flash", "turn", "field_of_view", "frames"]
+    assert all(getattr(one, field) == getattr(other, field) for field in same) and one.thing != other.thing
+    assert scene.draw("relay-40").frames != scene.draw("relay-41").frames
+    assert scene.draw("relay-04").frames != scene.draw("piezo-04").frames
 
 
 @pytest.mark.parametrize("label", sorted(set(parts.LABELS) - {"other"}))

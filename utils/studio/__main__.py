@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from . import scene as scenes
 
-COLUMNS = ["file", "label", "session", "split", "variant", "surface", "hdri", "lamps", "flash", "clutter", "frame",
+COLUMNS = ["file", "label", "session", "split", "part", "variant", "surface", "hdri", "lamps", "flash", "clutter", "frame",
            "azimuth", "elevation", "fill", "exposure"]
 
 
@@ -40,9 +40,9 @@ def write_table(out: Path) -> int:
             continue
         s = scenes.draw(session)
         for i, (file, frame) in enumerate(zip(files, s.frames)):
-            rows.append([file.relative_to(out).as_posix(), s.label, session, s.split, s.thing.variant, s.surface,
-                         s.hdri, s.lamps, int(s.flash), len(s.clutter), i, round(frame.azimuth), round(frame.elevation),
-                         round(frame.fill, 2), round(frame.exposure, 2)])
+            rows.append([file.relative_to(out).as_posix(), s.label, session, s.split, scenes.part_of(session),
+                         s.thing.variant, s.surface, s.hdri, s.lamps, int(s.flash), len(s.clutter), i,
+                         round(frame.azimuth), round(frame.elevation), round(frame.fill, 2), round(frame.exposure, 2)])
     partial = out / f"photos.csv.{os.getpid()}.part"
     with open(partial, "w", newline="", encoding="utf-8") as handle:
         csv.writer(handle, lineterminator="\n").writerows([COLUMNS] + rows)

@@ -5,16 +5,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, log, sqrt
 from random import Random
 
 from . import parts
 
 FRAMES = 8
 # The split of each session, by its number; new ones are added at the end, so that none ever changes its split.
-# `other` is never trained on.
-SPLITS = {label: ["train"] * 24 + ["valid"] * 6 + ["test"] * 6 for label in parts.LABELS if label != "other"}
+# valid shows parts that training never sees. test shows parts that training sees, on another table, in another light and
+# from other sides: what a group finds that trained on its own parts. `other` is never trained on.
+SPLITS = {label: ["train"] * 24 + ["valid"] * 12 + ["train"] * 30 + ["test"] * 6
+          for label in parts.LABELS if label != "other"}
 SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
+# From this number on, the sessions of one number share their table, light, clutter and camera whatever their label, so
+# that nothing but the thing itself tells the classes apart: a network that learns from a few dozen tables otherwise
+# learns which class was seen on which.
+PAIRED = 36
+# From this number on, six parts of each class, the group's own, come back every six sessions: three times in training
+# and once in the test.
+OWN, OWN_PARTS = 48, 6
 SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
             "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
 HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "studio", "studio", "sunrise", "sunset",
@@ -87,11 +96,19 @@ def split_of(session: str) -> str:
     return SPLITS[label][int(number)]
 
 
+def part_of(session: str) -> str:
+    """The session that shows the same individual part for the first time; for most sessions, itself."""
+    label, number = session.rsplit("-", 1)
+    return f"{label}-{OWN + (int(number) - OWN) % OWN_PARTS}" if int(number) >= OWN else session
+
+
 def variant_of(session: str) -> str:
     """The variant that a session shows. Golden-ratio steps through the weights spread the variants over the sessions
     more evenly than chance does, so that each split sees all of the common ones."""
-    label, number = session.rsplit("-", 1)
+    label, number = part_of(session).rsplit("-", 1)
     variants = parts.WEIGHTS[label]
+    if int(number) >= PAIRED:  # more of the rare ones
+        variants = {name: sqrt(weight) for name, weight in variants.items()}
     place = (int(number) * 0.6180339887498949 + 0.31) % 1 * sum(variants.values())
     for variant, weight in variants.items():
         place -= weight
@@ -102,28 +119,34 @@ def variant_of(session: str) -> str:
 
 def draw(session: str) -> Scene:
     """The scene of that name. Every choice comes from the name, so that any machine draws the same one."""
-    rng = Random(f"tabletop 1 {session}")
-    label = session.rsplit("-", 1)[0]
-    surface = _pick(rng, SURFACES)
+    label, number = session.rsplit("-", 1)
+    paired = int(number) >= PAIRED
+    rng = Random(f"tabletop 2 {number}" if paired else f"tabletop 1 {session}")
+    surface = _pick(rng, {name: sqrt(weight) for name, weight in SURFACES.items()} if paired else SURFACES)
     product_shot = surface == "seamless_white"
+    closest = 1.9 if paired and split_of(session) == "train" else 1.5
     main = Thing(label, variant_of(session), rng.randrange(2**31))
-    number = 0 if rng.random() < (0.7 if product_shot else 0.25) else rng.randint(1, 5)
+    if part_of(session) != session:
+        main = draw(part_of(session)).thing
+    pieces = 0 if rng.random() < (0.7 if product_shot else 0.25) else rng.randint(1, 5)
     clutter = tuple(Thing("clutter", _pick(rng, parts.WEIGHTS["clutter"]), rng.randrange(2**31), rng.uniform(0, 360),
-                          rng.uniform(0.2, 6)) for _ in range(number))
+                          rng.uniform(0.2, 6)) for _ in range(pieces))
     light = dict(hdri=rng.choice(HDRIS), hdri_turn=rng.uniform(0, 360), lamps=_pick(rng, {0: 4, 1: 4, 2: 2}),
                  flash=rng.random() < 0.12)
     camera = dict(field_of_view=rng.uniform(34, 62), warmth=rng.gauss(0.1, 0.15 if product_shot else 0.35),
                   contrast=rng.uniform(0.85, 1.35))
     return Scene(session, label, split_of(session), rng.randrange(2**31), main, clutter, surface,
-                 rng.random() < 0.4, turn=rng.uniform(0, 360), frames=_hand_held(rng, product_shot), **light, **camera)
+                 rng.random() < 0.4, turn=rng.uniform(0, 360), frames=_hand_held(rng, product_shot, paired, closest), **light, **camera)
 
 
-def _hand_held(rng: Random, product_shot: bool) -> tuple[Frame, ...]:
-    """Half the way around the thing or more, from nearly flat to straight down, near and far."""
+def _hand_held(rng: Random, product_shot: bool, paired: bool, closest: float) -> tuple[Frame, ...]:
+    """Half the way around the thing or more, from nearly flat to straight down, near and far. The paired sessions go
+    farther off the centre and have the low noise of a phone's picture made small. closest: the largest ``fill``."""
     start, sweep = rng.uniform(0, 360), rng.choice([-1, 1]) * rng.uniform(120, 330)
     aperture = _log_uniform(rng, 0.01, 0.14)
-    noise = _log_uniform(rng, 0.004, 0.05)
+    noise = _log_uniform(rng, 0.003, 0.015) if paired else _log_uniform(rng, 0.004, 0.05)
     quality = rng.randint(62, 90)
+    off_centre = 0.1 if paired else 0.07
     frames = []
     for i in range(FRAMES):
         shaken = rng.random() < 0.2
@@ -131,8 +154,8 @@ def _hand_held(rng: Random, product_shot: bool) -> tuple[Frame, ...]:
             azimuth=(start + sweep * i / (FRAMES - 1) + rng.uniform(-12, 12)) % 360,
             elevation=rng.choice([rng.uniform(14, 45), rng.uniform(30, 65), rng.uniform(60, 89)]),
             roll=rng.gauss(0, 9),
-            fill=_log_uniform(rng, 0.45, 1.5),
-            aim=(rng.gauss(0, 0.07), rng.gauss(0, 0.07)),
+            fill=_log_uniform(rng, 0.45, closest),
+            aim=(rng.gauss(0, off_centre), rng.gauss(0, off_centre)),
             focus=exp(rng.gauss(0, 0.05)),
             aperture=aperture,
             motion=(rng.gauss(0, 2.5), rng.gauss(0, 2.5)) if shaken else (0.0, 0.0),
