@@ -52,6 +52,7 @@ FATAL = {
     "same photo in two classes": "Keep it in the class that it shows and take out the other.",
     "same photo in two splits": "Put both into one session, or take one out: a test on training data says nothing.",
     "session in two splits": "Give all its photographs one split: frames of a session are nearly the same picture.",
+    "class missing from a split": "A class is trained, tuned and tested on different capture sessions.",
 }
 WARNINGS = {
     "not in photos.csv": "It is left out: add a row to photos.csv to use it.",
@@ -144,14 +145,17 @@ def class_names(table):
     return sorted(set(table["label"]) - {OTHER})
 
 
-def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0):
+def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0, keep=None, partial=False):
     """A copy of the table with whole sessions dealt out to `split`, class by class.
 
     fractions: shares of train, valid and test among a class's sessions; each split gets at least one session.
     `other` is never trained on: its sessions go to valid and test, in the proportion of their fractions.
+    keep: {session: split} of sessions dealt out before; they stay, and new ones bring the shares as near as they can.
+    partial: a class with too few sessions gets as many of the splits as it can, train first.
     The same sessions and seed give the same splits on any machine and with any version of NumPy.
-    Raises PhotoError when a session holds two classes or a class has too few sessions.
+    Raises PhotoError when a session holds two classes or, unless partial, a class has too few sessions.
     """
+    keep = keep or {}
     labels = table.groupby("session")["label"].unique()
     for session, found in labels.items():
         if len(found) > 1:
@@ -161,18 +165,21 @@ def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0):
     for label, sessions in table.groupby("label")["session"].unique().items():
         splits, shares = (SPLITS[1:], fractions[1:]) if label == OTHER else (SPLITS, fractions)
         short = len(splits) - len(sessions)
-        if short > 0:
+        if short > 0 and not partial:
             raise PhotoError(f"Class {label} has {len(sessions)} capture session{'s' * (len(sessions) > 1)} and needs "
                              f"at least {len(splits)}, one for each of {', '.join(splits)}: photograph {short} more.")
         # A hash shuffles alike everywhere, and a new session moves few of the old ones.
-        shuffled = sorted(sessions, key=lambda session: hashlib.sha256(f"{seed}/{session}".encode()).digest())
-        for split, share in list(zip(splits, shares))[:0:-1]:
-            count = max(1, round(len(sessions) * share / sum(shares)))
-            for _ in range(min(count, len(shuffled) - 1)):
-                split_of[shuffled.pop()] = split
+        shuffled = sorted((session for session in sessions if session not in keep),
+                          key=lambda session: hashlib.sha256(f"{seed}/{session}".encode()).digest())
+        kept = [keep[session] for session in sessions if session in keep]
+        for i in reversed(range(1, len(splits))):
+            count = max(1, round(len(sessions) * shares[i] / sum(shares))) - kept.count(splits[i])
+            to_spare = len(shuffled) - sum(split not in kept for split in splits[:i])  # the others need one each
+            for _ in range(min(count, to_spare)):
+                split_of[shuffled.pop()] = splits[i]
         split_of.update(dict.fromkeys(shuffled, splits[0]))
     columns = COLUMNS + [c for c in table if c not in COLUMNS]
-    return table.assign(split=table["session"].map(split_of))[columns]
+    return table.assign(split=table["session"].map({**split_of, **keep}))[columns]
 
 
 def read_photo(path, size=None):
@@ -185,15 +192,23 @@ def read_photo(path, size=None):
     HEIC without pillow-heif.
     """
     try:
-        picture = _decode(Path(path))
+        picture = decode(Path(path))
     except PhotoError as error:
         raise PhotoError(f"{path}: {error}") from None
     return picture if size is None else ImageOps.fit(picture, size, Image.Resampling.BILINEAR)
 
 
-def _decode(path):
+def decode(path, prepare=None):
+    """A photograph as read_photo gives it; the messages of its PhotoErrors say what is wrong and do not name the file.
+
+    path: a Path or a file opened for reading bytes.
+    prepare: a function that is called with the opened PIL image before it is decoded. It may shrink it in place, or
+    raise a PhotoError.
+    """
     try:
         with Image.open(path) as picture:
+            if prepare is not None:
+                prepare(picture)
             picture.load()
             picture = _to_rgb(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
@@ -201,7 +216,7 @@ def _decode(path):
     except PhotoError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-        if path.suffix.lower() in HEIC_SUFFIXES and pillow_heif is None:
+        if Path(getattr(path, "name", "")).suffix.lower() in HEIC_SUFFIXES and pillow_heif is None:
             raise PhotoError("is HEIC, which needs the package pillow-heif. Install it or save the photo as JPEG.")
         reason = "it is not a picture" if isinstance(error, Image.UnidentifiedImageError) else f"damaged: {error}"
         raise PhotoError(f"cannot be read ({reason}). {FATAL['unreadable picture']}")
@@ -286,6 +301,14 @@ def _table_findings(folder, table):
         for session, splits in table.groupby("session")["split"].unique().items():
             if len(splits) > 1:
                 yield _finding(session, "session in two splits", f"It is in {' and '.join(sorted(splits))}.")
+        for label, of_class in table.groupby("label"):
+            missing = [split for split in (SPLITS[1:] if label == OTHER else SPLITS)
+                       if split not in set(of_class["split"])]
+            if missing:
+                sessions = of_class["session"].nunique()
+                yield _finding(label, "class missing from a split", (
+                    f"Its {sessions} capture session{'s' * (sessions > 1)} leave{'s' * (sessions == 1)} none for "
+                    f"{' and '.join(missing)}: photograph {len(missing)} more."))
 
 
 def _picture_findings(folder, table):
@@ -295,7 +318,7 @@ def _picture_findings(folder, table):
             yield _finding(row["file"], "no such file", "photos.csv lists it.")
             continue
         try:
-            picture = _decode(folder / row["file"])
+            picture = decode(folder / row["file"])
         except PhotoError as error:
             yield row["file"], "unreadable picture", f"It {error}"
             continue
@@ -322,7 +345,7 @@ def summary(table):
     """Capture sessions and photographs, class by split: a DataFrame of strings such as "24 / 192"."""
     counts = table.groupby(["label", "split"]).agg(sessions=("session", "nunique"), photos=("file", "size"))
     text = counts.apply(lambda row: f"{row['sessions']} / {row['photos']}", axis=1)
-    return text.unstack().reindex(columns=list(SPLITS)).fillna("-")
+    return text.unstack(fill_value="-").reindex(columns=list(SPLITS), fill_value="-")
 
 
 def checksum(folder):
