@@ -4,12 +4,34 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
-from utils import course
+from utils import course, photos
 from utils.paths import ROOT, TABLETOP
+
+
+def collect(folder, classes=("Relais blau", "Zündspule"), sessions=3):
+    """Noise as photographs: sessions of two frames, as a user lays them out."""
+    rng = np.random.default_rng(0)
+    for label in classes:
+        for session in range(sessions):
+            for frame in range(2):
+                path = folder / label / f"table {session}" / f"{frame}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 255, (24, 32, 3), np.uint8)).resize((96, 72)).save(path)
+    return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_collection(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHOTOS", str(collect(tmp_path_factory.mktemp("photos"))))
+        yield
 
 
 def notebook(folder, name, *sources, kernel="python3"):
@@ -23,7 +45,7 @@ def notebook(folder, name, *sources, kernel="python3"):
 
 def run(*notebooks, **environment):
     return subprocess.run([sys.executable, "-m", "utils.course", *map(str, notebooks)], cwd=ROOT, capture_output=True,
-                          text=True, env={**os.environ, "PHOTOS": str(ROOT), **environment})
+                          text=True, env={**os.environ, **environment})
 
 
 def executed(tmp_path):
@@ -75,13 +97,29 @@ def test_a_file_that_is_no_notebook_and_one_that_is_not_there(tmp_path):
     assert done.returncode == 1 and "No such notebook" in done.stderr
 
 
-def test_photos_reach_the_notebook_relative_to_the_course(tmp_path):
+def test_photographs_are_imported_for_the_notebooks_and_not_touched(tmp_path):
     cell = "from utils.paths import PHOTOS, exported; exported('photos.txt').write_text(str(PHOTOS))"
-    path = notebook(tmp_path, "01_a", cell)
-    assert run(path, EXPORTED=str(tmp_path / "out"), PHOTOS="tests").returncode == 0
-    assert (tmp_path / "out" / "photos.txt").read_text() == str(ROOT / "tests")
-    done = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS="no such folder")
-    assert done.returncode == 1 and "PHOTOS: no such folder" in done.stderr
+    path, mine = notebook(tmp_path, "01_a", cell), collect(tmp_path / "mine")
+    before = {p: p.read_bytes() for p in mine.rglob("*.png")}
+    done = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS=str(mine))
+    assert done.returncode == 0, done.stderr
+    assert "12 taken (Relais blau 6, Zündspule 6), 0 there already, 0 set aside" in done.stdout
+    folder = Path((tmp_path / "out" / "photos.txt").read_text())
+    assert folder.parent == tmp_path / "out" / "photos" and set(photos.read_table(folder)["split"]) == set(photos.SPLITS)
+    assert before == {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    again = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS=str(folder))  # a table of photographs is used as it is
+    assert again.returncode == 0 and "taken" not in again.stdout
+    assert (tmp_path / "out" / "photos.txt").read_text() == str(folder)
+
+
+def test_photos_is_relative_to_the_course_and_a_wrong_one_stops_it(tmp_path):
+    path = notebook(tmp_path, "01_a", "1")
+    for folder, message in (("no such folder", "PHOTOS: no such folder"), ("tools", "tools"),
+                            (collect(tmp_path / "few", sessions=2), "photograph 1 more"),
+                            (collect(tmp_path / "one", classes=["relay"]), "only one class")):
+        done = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS=str(folder))
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert done.stderr.startswith("The course stopped. ") and not (tmp_path / "out" / "notebooks").exists()
 
 
 def test_without_photos_the_bundled_ones_are_used():
@@ -95,8 +133,7 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path):
     path = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
                     "import time; time.sleep(60)")
     process = subprocess.Popen([sys.executable, "-m", "utils.course", str(path)], cwd=ROOT, text=True,
-                               stderr=subprocess.PIPE, env={**os.environ, "PHOTOS": str(ROOT),
-                                                            "EXPORTED": str(tmp_path / "out")})
+                               stderr=subprocess.PIPE, env={**os.environ, "EXPORTED": str(tmp_path / "out")})
     while not (tmp_path / "out" / "started").exists():
         time.sleep(0.2)
         assert process.poll() is None

@@ -2,17 +2,20 @@
 
 `python -m utils.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
 its own kernel and with notebooks/ as the working folder. The executed copies go to exported/notebooks/, the originals
-stay as they are. A failing cell stops the course. The environment variables PHOTOS and EXPORTED are passed on (paths.py).
+stay as they are. A failing cell stops the course. The environment variables PHOTOS and EXPORTED are passed on (paths.py);
+where PHOTOS is a folder without photos.csv, its photographs are imported first and the notebooks work on the copies.
 """
 import argparse
 import contextlib
 import errno
+import hashlib
 import os
 import sys
 import time
 import warnings
 from pathlib import Path
 
+from utils import photos
 from utils.paths import EXPORTED, PHOTOS, ROOT
 
 
@@ -105,9 +108,27 @@ def made_since(folder, moment):
     return made
 
 
-def run_course(notebooks, exported=EXPORTED):
-    """Runs notebooks one after the other and prints what was made and how long each took. Raises CourseError."""
-    os.environ.update(kernel_environment(), EXPORTED=str(exported))
+def prepare_photos(folder=PHOTOS, exported=EXPORTED):
+    """The folder for the notebooks to work on: `folder` where it has a photos.csv, else one below `exported` into which
+    its photographs are imported. Prints what was imported. Raises PhotoError when they cannot be trained on."""
+    if not folder.is_dir():
+        raise photos.PhotoError(f"PHOTOS: no such folder: {folder}")
+    if not (folder / "photos.csv").exists():
+        from utils import capture  # loads the video libraries
+
+        words = f"{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:6]}"
+        print(f"Importing the photographs of {shown(folder)}", flush=True)
+        report = capture.import_photos(folder, Path(exported) / "photos" / words)
+        print(report, end="\n\n", flush=True)
+        folder = report.out
+    photos.require_healthy(folder)
+    return folder
+
+
+def run_course(notebooks, exported=EXPORTED, folder=PHOTOS):
+    """Runs notebooks one after the other, on a folder of photographs, and prints what was made and how long each took.
+    Raises CourseError."""
+    os.environ.update(kernel_environment(), EXPORTED=str(exported), PHOTOS=str(folder))
     started, seconds = time.time(), {}
     for notebook in notebooks:
         seconds[notebook.name] = run_notebook(notebook, Path(exported) / "notebooks" / notebook.name)
@@ -131,10 +152,8 @@ def main(arguments=None):
         print(f"No such notebook: {', '.join(map(str, missing)) or 'notebooks/ is empty'}.", file=sys.stderr)
         return 1
     try:
-        if not PHOTOS.is_dir():
-            raise CourseError(f"PHOTOS: no such folder: {PHOTOS}")
-        run_course([n.resolve() for n in notebooks])
-    except CourseError as error:
+        run_course([n.resolve() for n in notebooks], folder=prepare_photos())
+    except (CourseError, photos.PhotoError) as error:
         print(f"The course stopped. {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
