@@ -35,6 +35,16 @@ def test_a_contact_sheet_shows_every_picture_with_its_title(columns):
     assert {"a", "b", "c", "d", "e"} <= set(drawn(figure))
 
 
+def test_class_balance_stacks_sessions_and_photographs_by_split():
+    rows = [("bolt", "a", "train")] * 5 + [("bolt", "b", "test")] * 3 + [("röhre", "c", "train")] * 2 + [("other", "d", "valid")]
+    figure = plots.class_balance(pd.DataFrame(rows, columns=["label", "session", "split"]))
+    sessions, photographs = ([[bar.get_width() for bar in bars] for bars in axis.containers] for axis in figure.axes)
+    assert sessions == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]  # train, valid, test of bolt, other, röhre
+    assert photographs == [[5, 0, 2], [0, 1, 0], [3, 0, 0]]
+    assert figure.axes[1].containers[2][0].get_x() == 5  # test stands behind train
+    assert {"bolt", "other", "röhre", "train", "valid", "test", "capture sessions", "photographs"} <= set(drawn(figure))
+
+
 def test_a_mistakes_sheet_shows_the_most_confident_mistake_first():
     figure = plots.mistakes_sheet(PICTURES, ["x"] * 5, ["x", "y", "y", "x", "z"], [0.9, 0.6, 0.8, 0.9, 0.7])
     assert [axis.get_title() for axis in figure.axes if axis.images] == [

@@ -8,9 +8,12 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from utils.photos import SPLITS
+
 # Okabe & Ito 2008, https://jfly.uni-koeln.de/color/, in an order in which neighbours also differ in lightness.
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#56B4E9", "#F0E442", "#009E73", "#000000", "#CC79A7")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+HATCHES = ("", "//", "..")  # of bars that are stacked, for those who see no colours
 MAX_TITLE = 34  # characters that fit over a small picture
 MAX_CELLS = 12  # classes up to which a confusion matrix writes its numbers
 
@@ -42,6 +45,28 @@ def contact_sheet(pictures, titles=None, columns=8, message="no pictures"):
     if not len(pictures):
         figure.set_size_inches(6, 1)
         axes[0, 0].text(0.5, 0.5, message, ha="center", va="center", fontsize=11)
+    return figure
+
+
+def class_balance(table):
+    """Capture sessions (left) and photographs (right) of each class as bars, stacked by split.
+
+    table: a DataFrame with the columns label, session and split, as photos.read_table gives it.
+    """
+    groups = table.groupby(["label", "split"])["session"]
+    names = sorted(set(table["label"]))
+    figure, axes = _figure(9, 1.3 + 0.35 * len(names), 1, 2, sharey=True)
+    for axis, what, counts in zip(axes.flat, ("capture sessions", "photographs"), (groups.nunique(), groups.size())):
+        counts = counts.unstack(fill_value=0).reindex(index=names, columns=list(SPLITS), fill_value=0)
+        left = np.zeros(len(names))
+        for split, colour, hatch in zip(SPLITS, PALETTE, HATCHES):
+            axis.barh(range(len(names)), counts[split], left=left, color=colour, hatch=hatch, edgecolor="white", label=split)
+            left += counts[split].to_numpy()
+        axis.set(xlabel=what, axisbelow=True)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0, 0].set_yticks(range(len(names)), [_short(str(name)) for name in names])
+    axes[0, 0].invert_yaxis()  # the first class on top; the other plot shares this axis
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside right center")
     return figure
 
 
