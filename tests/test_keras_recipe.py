@@ -88,13 +88,14 @@ def test_batches_are_scaled_repeat_from_the_seed_and_cover_every_picture(picture
     assert scale_pixels(0) <= min(x.numpy().min() for x, _ in first) < 0
 
 
-def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pictures):
+def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pictures, monkeypatch):
+    monkeypatch.setattr(recipe, "HEAD_EXAMPLES", 64)
     large = np.repeat(np.repeat(pictures[0], 3, axis=1), 3, axis=2)[:, :224, :224]
     train, valid = large[::2], large[1::2]
     targets = pictures[1][::2]
     model = recipe.build_classifier(2)
     assert np.allclose(recipe.predict(model, valid), 0.5)  # a head of zeros knows nothing
-    recipe.train_head(model, train, targets, valid, targets, views=2, epochs=20)
+    recipe.train_head(model, train, targets, valid, targets)
     before = {layer.name: layer.get_weights() for layer in model.layers}
     history = recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", epochs=2, size=96,
                                batch_size=4, verbose=0)
@@ -103,3 +104,7 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     assert changed == {"block7a_expand_conv", "block7a_project_conv", "head_conv", "logits"}
     assert set(history.history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert (recipe.predict(model, valid).argmax(axis=1) == targets).all()
+    tuned = model.get_weights()
+    recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", epochs=1, size=96, batch_size=4,
+                     keep=1, verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(tuned, model.get_weights()))

@@ -13,6 +13,8 @@ from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
 
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
+HEAD_EXAMPLES = 1500  # that the head is trained on at least: few photographs are augmented more often
+FINE_TUNING_STEPS = 432  # about; more gain a little and cost two cores their time: measured in data/README.md
 
 
 @dataclass(frozen=True)
@@ -202,16 +204,16 @@ def _loss():
     return keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
 
 
-def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3, epochs=10, learning_rate=2e-3,
+def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=20, learning_rate=2e-3,
                settings=Augmentation(), seed=0):
-    """Trains the head of a classifier on features of the frozen backbone, computed once for `views` augmented copies of
-    each picture. Returns Keras' History.
+    """Trains the head of a classifier on features of the frozen backbone, computed once for one or more augmented copies
+    of each picture. Returns Keras' History.
 
-    pictures: uint8 (N, H, W, 3) with H, W >= 224; targets: integers (N,); valid_pictures: uint8 (M, 224, 224, 3).
+    pictures: uint8 (N, H, W, 3) with H, W >= 224; targets: integers (N,); valid_pictures: uint8 (M, S, S, 3), any S.
     """
     classes = model.output_shape[-1]
     extractor = keras.Model(model.input, model.get_layer("pool").output)
-    steps = -(-views * len(pictures) // EVALUATION_BATCH)
+    steps = -(-max(len(pictures), HEAD_EXAMPLES) // EVALUATION_BATCH)
     batches = training_batches(pictures, targets, classes, EVALUATION_BATCH, settings=settings, seed=seed).take(steps)
     features, one_hot = map(np.concatenate, zip(*[(extractor.predict_on_batch(x), y) for x, y in batches]))
     valid = predict(extractor, valid_pictures), keras.ops.one_hot(valid_targets, classes)
@@ -221,16 +223,22 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, views=3,
     return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0)
 
 
-def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=8, size=192,
-              learning_rate=3e-4, weight_decay=0.01, batch_size=32, settings=Augmentation(), seed=0, verbose=2):
+def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=None,
+              size=192, learning_rate=3e-4, weight_decay=0.01, batch_size=32, keep=0.25, settings=Augmentation(),
+              seed=0, verbose=2):
     """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
-    History; its validation is of the averaged weights, which the model keeps.
+    History; its validation is of the averaged weights.
 
-    pictures, targets, valid_pictures, valid_targets: as for train_head. size: side in pixels of the training crops;
-    smaller than 224 is faster, and an average-pooled network takes any.
+    pictures, targets, valid_pictures, valid_targets: as for train_head. epochs: by default, what comes to about
+    FINE_TUNING_STEPS steps, and 2 to 40. size: side in pixels of the training crops; smaller than 224 is faster, and an
+    average-pooled network takes any. keep: share of the weights before training in those that the model has at the end;
+    fine-tuned weights forget what helps on photographs of another kind (Wortsman et al. 2022, Robust fine-tuning of
+    zero-shot models).
     """
+    before = model.get_weights()
     freeze_before(model, first)
     classes, steps = model.output_shape[-1], max(1, len(pictures) // batch_size)
+    epochs = epochs or min(max(round(FINE_TUNING_STEPS / steps), 2), 40)
     rate = keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, warmup_target=learning_rate, warmup_steps=steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, use_ema=True, ema_momentum=0.98)
     keras.utils.set_random_seed(seed)
@@ -238,5 +246,7 @@ def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="bl
     valid_targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets, classes)).batch(EVALUATION_BATCH)
     valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures), valid_targets)
     batches = training_batches(pictures, targets, classes, batch_size, size, settings, seed)
-    return model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid, shuffle=False,
-                     callbacks=[keras.callbacks.SwapEMAWeights()], verbose=verbose)
+    history = model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid, shuffle=False,
+                        callbacks=[keras.callbacks.SwapEMAWeights()], verbose=verbose)
+    model.set_weights([old + (1 - keep) * (new - old) for old, new in zip(before, model.get_weights())])
+    return history
