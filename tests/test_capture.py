@@ -1027,12 +1027,17 @@ def test_the_command_says_in_one_line_what_is_wrong(tmp_path, out):
         assert done.returncode == 1 and len(lines) == 1 and not done.stdout, done.stderr
 
 
+def heed_interrupts():
+    """For a child process: a shell's background job, which a test run may be, ignores them and passes that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_can_be_interrupted(commons, out):
     commons.add("first.jpg")
     commons.add("second.jpg", fault=["dripping"])
     arguments = ["commons", "relay", "--label", "relay", "--out", out, "--api", commons.api]
     process = subprocess.Popen([sys.executable, "-m", "utils.capture", *arguments], cwd=ROOT, stderr=subprocess.PIPE,
-                               text=True)
+                               text=True, preexec_fn=heed_interrupts)
     while len(commons.downloads()) < 2:
         assert process.poll() is None
         time.sleep(0.02)
