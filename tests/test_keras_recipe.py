@@ -97,7 +97,7 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     assert np.allclose(recipe.predict(model, valid), 0.5)  # a head of zeros knows nothing
     recipe.train_head(model, train, targets, valid, targets)
     before = {layer.name: layer.get_weights() for layer in model.layers}
-    history = recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", epochs=2, size=96,
+    history = recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96,
                                batch_size=4, verbose=0)
     changed = {name for name, weights in before.items()
                if any(not np.array_equal(a, b) for a, b in zip(weights, model.get_layer(name).get_weights()))}
@@ -105,6 +105,6 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     assert set(history.history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert (recipe.predict(model, valid).argmax(axis=1) == targets).all()
     tuned = model.get_weights()
-    recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", epochs=1, size=96, batch_size=4,
+    recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96, batch_size=4,
                      keep=1, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(tuned, model.get_weights()))

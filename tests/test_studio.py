@@ -45,7 +45,7 @@ def test_the_test_shows_parts_of_training_in_other_sessions_and_validation_shows
     shown = {split: {s.thing for s in scenes if s.split == split} for split in ("train", "valid", "test")}
     assert shown["test"] < shown["train"] and not shown["valid"] & shown["train"]
     trained = Counter(s.thing for s in scenes if s.split == "train")
-    assert {trained[thing] for thing in shown["test"]} == {3} and len(shown["test"]) == 6
+    assert {trained[thing] for thing in shown["test"]} == {5} and len(shown["test"]) == 6
     assert len({s.frames for s in scenes}) == len(scenes)
     for s in scenes:
         assert s.thing == scene.draw(scene.part_of(s.session)).thing

@@ -14,7 +14,9 @@ from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
 HEAD_EXAMPLES = 1500  # that the head is trained on at least: few photographs are augmented more often
-FINE_TUNING_STEPS = 432  # about; more gain a little and cost two cores their time: measured in data/README.md
+FINE_TUNING_STEPS = 432  # more gain a little and cost two cores their time: measured in data/README.md
+INPUT_SIZE = 256  # pixels a side of what the classifier is shown: an average-pooled network takes any, and small parts gain
+CHECKPOINTS, VALIDATED = 8, 96  # how often, and on how many pictures, fine-tuning is looked at on its way
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,8 @@ def _erase_rectangle(pictures, draw, settings):
 def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):
     """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), one-hot targets (B, classes)).
 
-    pictures: uint8 (N, H, W, 3); targets: integers (N,). Each pass is shuffled anew; the b-th batch is changed by (seed, b).
+    pictures: uint8 (N, H, W, 3); targets: integers (N,). Each pass is shuffled anew; the b-th batch is changed by
+    (seed, b).
     """
     pictures, targets = tf.constant(pictures), tf.one_hot(targets, classes)
 
@@ -211,6 +214,7 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=2
 
     pictures: uint8 (N, H, W, 3) with H, W >= 224; targets: integers (N,); valid_pictures: uint8 (M, S, S, 3), any S.
     """
+    keras.utils.set_random_seed(seed)  # the order of a shuffled dataset depends on this one, too
     classes = model.output_shape[-1]
     extractor = keras.Model(model.input, model.get_layer("pool").output)
     steps = -(-max(len(pictures), HEAD_EXAMPLES) // EVALUATION_BATCH)
@@ -218,35 +222,36 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=2
     features, one_hot = map(np.concatenate, zip(*[(extractor.predict_on_batch(x), y) for x, y in batches]))
     valid = predict(extractor, valid_pictures), keras.ops.one_hot(valid_targets, classes)
     head = keras.Sequential([model.get_layer(name) for name in ("dropout", "logits", "probabilities")])
-    keras.utils.set_random_seed(seed)
     head.compile(keras.optimizers.AdamW(learning_rate), _loss(), metrics=["accuracy"])
     return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0)
 
 
-def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv", epochs=None,
-              size=192, learning_rate=3e-4, weight_decay=0.01, batch_size=32, keep=0.25, settings=Augmentation(),
-              seed=0, verbose=2):
+def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv",
+              steps=FINE_TUNING_STEPS, size=192, learning_rate=3e-4, weight_decay=0.01, batch_size=32,
+              keep=0.2, settings=Augmentation(), seed=0, verbose=2):
     """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
-    History; its validation is of the averaged weights.
+    History with CHECKPOINTS entries; its validation is of the averaged weights.
 
-    pictures, targets, valid_pictures, valid_targets: as for train_head. epochs: by default, what comes to about
-    FINE_TUNING_STEPS steps, and 2 to 40. size: side in pixels of the training crops; smaller than 224 is faster, and an
-    average-pooled network takes any. keep: share of the weights before training in those that the model has at the end;
-    fine-tuned weights forget what helps on photographs of another kind (Wortsman et al. 2022, Robust fine-tuning of
-    zero-shot models).
+    pictures, targets, valid_pictures, valid_targets: as for train_head; of the last two at most VALIDATED, evenly spaced,
+    are used. steps: how many batches; with few pictures fewer, so that none is seen more than 40 times. size: side in
+    pixels of the training crops; small ones are fast. keep: share of the weights before training in those that the model
+    has at the end; fine-tuned weights forget what helps on photographs of another kind (Wortsman et al. 2022, Robust
+    fine-tuning of zero-shot models).
     """
     before = model.get_weights()
     freeze_before(model, first)
-    classes, steps = model.output_shape[-1], max(1, len(pictures) // batch_size)
-    epochs = epochs or min(max(round(FINE_TUNING_STEPS / steps), 2), 40)
-    rate = keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, warmup_target=learning_rate, warmup_steps=steps)
+    a_checkpoint = max(1, min(steps, 40 * len(pictures) // batch_size) // CHECKPOINTS)
+    steps = a_checkpoint * CHECKPOINTS
+    warm_up = 1 + steps // 10
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, use_ema=True, ema_momentum=0.98)
     keras.utils.set_random_seed(seed)
     model.compile(optimizer, _loss(), metrics=["accuracy"])
-    valid_targets = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets, classes)).batch(EVALUATION_BATCH)
-    valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures), valid_targets)
-    batches = training_batches(pictures, targets, classes, batch_size, size, settings, seed)
-    history = model.fit(batches, steps_per_epoch=steps, epochs=epochs, validation_data=valid, shuffle=False,
-                        callbacks=[keras.callbacks.SwapEMAWeights()], verbose=verbose)
+    classes, some = model.output_shape[-1], slice(None, None, -(-len(valid_pictures) // VALIDATED))
+    one_hot = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets[some], classes)).batch(EVALUATION_BATCH)
+    valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures[some]), one_hot)
+    history = model.fit(training_batches(pictures, targets, classes, batch_size, size, settings, seed), shuffle=False,
+                        steps_per_epoch=a_checkpoint, epochs=CHECKPOINTS, validation_data=valid, verbose=verbose,
+                        callbacks=[keras.callbacks.SwapEMAWeights()])
     model.set_weights([old + (1 - keep) * (new - old) for old, new in zip(before, model.get_weights())])
     return history

@@ -12,8 +12,8 @@ from . import parts
 
 FRAMES = 8
 # The split of each session, by its number; new ones are added at the end, so that none ever changes its split.
-# valid shows parts that training never sees. test shows parts that training sees, on another table, in another light and
-# from other sides: what a group finds that trained on its own parts. `other` is never trained on.
+# valid shows parts that training never sees. test shows parts that training sees, on another table, in another light
+# and from other sides: what a group finds that trained on its own parts. `other` is never trained on.
 SPLITS = {label: ["train"] * 24 + ["valid"] * 12 + ["train"] * 30 + ["test"] * 6
           for label in parts.LABELS if label != "other"}
 SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
@@ -21,8 +21,8 @@ SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
 # that nothing but the thing itself tells the classes apart: a network that learns from a few dozen tables otherwise
 # learns which class was seen on which.
 PAIRED = 36
-# From this number on, six parts of each class, the group's own, come back every six sessions: three times in training
-# and once in the test.
+# These sessions also show six parts of each class, the group's own, again and again: each five times in training and
+# once in the test. A part is named after its session of the number OWN to OWN + 5.
 OWN, OWN_PARTS = 48, 6
 SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
             "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
@@ -97,9 +97,10 @@ def split_of(session: str) -> str:
 
 
 def part_of(session: str) -> str:
-    """The session that shows the same individual part for the first time; for most sessions, itself."""
+    """The session that the individual part is named after: the same for all sessions that show it, and for a part that
+    is seen only once its only session."""
     label, number = session.rsplit("-", 1)
-    return f"{label}-{OWN + (int(number) - OWN) % OWN_PARTS}" if int(number) >= OWN else session
+    return f"{label}-{OWN + (int(number) - OWN) % OWN_PARTS}" if int(number) >= PAIRED else session
 
 
 def variant_of(session: str) -> str:
@@ -136,7 +137,8 @@ def draw(session: str) -> Scene:
     camera = dict(field_of_view=rng.uniform(34, 62), warmth=rng.gauss(0.1, 0.15 if product_shot else 0.35),
                   contrast=rng.uniform(0.85, 1.35))
     return Scene(session, label, split_of(session), rng.randrange(2**31), main, clutter, surface,
-                 rng.random() < 0.4, turn=rng.uniform(0, 360), frames=_hand_held(rng, product_shot, paired, closest), **light, **camera)
+                 rng.random() < 0.4, turn=rng.uniform(0, 360),
+                 frames=_hand_held(rng, product_shot, paired, closest), **light, **camera)
 
 
 def _hand_held(rng: Random, product_shot: bool, paired: bool, closest: float) -> tuple[Frame, ...]:
