@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lab render bench clean
+.PHONY: help setup course test lab demo render bench clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
@@ -8,18 +8,23 @@ export PYTHONPATH := $(CURDIR)
 export JUPYTER_PREFER_ENV_PATH := 1
 
 help:
-	@echo "make setup                make .venv with everything that requirements.txt pins (Python 3.11)"
+	@echo "make setup                make .venv with everything that requirements.txt pins (Python 3.11), and .venv-turi,"
+	@echo "                          the kernel of notebook 04, where there is a Python 3.8"
 	@echo "make course               run the notebooks in order, into exported/"
 	@echo "make course PHOTOS=DIR    the same on your own photographs: one folder a class"
 	@echo "make test                 unit tests, then every notebook, its outputs compared with the stored ones"
 	@echo "make lab                  open the notebooks in Jupyter Lab"
+	@echo "make demo                 the model in a browser, on this computer and on phones; needs Node.js (web/README.md)"
+	@echo "make demo PORT=8123       the same at another port"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
 	@echo "make bench                the Core ML runtime's speed beside ONNX Runtime's and Keras'"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 
 setup:
-	@"$(SHELL)" tools/setup.sh
+	@"$(SHELL)" tools/setup.sh 3.11 .venv --without-pins environments/tf-coreml.txt
+	@"$(SHELL)" tools/setup.sh 3.8-x86_64 .venv-turi --left-out "notebook 04 (Turi Create)" \
+		--requirements environments/turi-create.txt --gigabytes 2 --kernel turi-create
 
 course: setup
 	@.venv/bin/python -m utils.course
@@ -30,13 +35,16 @@ test: setup
 lab: setup
 	@.venv/bin/python -m jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
 
+demo: setup
+	@.venv/bin/python -m utils.demo $(if $(PORT),--port "$(PORT)") $(ARGS)
+
 render:
-	@"$(SHELL)" tools/setup.sh --venv .venv-studio --requirements requirements-studio.txt --gigabytes 2
+	@"$(SHELL)" tools/setup.sh 3.11 .venv-studio --requirements requirements-studio.txt --gigabytes 2
 	@.venv-studio/bin/python -m utils.studio --out data/tabletop $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 bench: setup
 	@.venv/bin/python -m utils.bench
 
 clean:
-	rm -rf .venv .venv.* .venv-studio .venv-studio.* .pytest_cache .hypothesis
+	rm -rf .venv .venv.* .venv-turi .venv-turi.* .venv-studio .venv-studio.* .pytest_cache .hypothesis web/node_modules web/dist
 	find utils tests tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,9 +9,17 @@ from collections import Counter
 os.environ["EXPORTED"] = tempfile.mkdtemp(prefix="exported-")
 os.environ.pop("PHOTOS", None)
 
-from utils.course import kernel_environment  # noqa: E402
+from utils import course  # noqa: E402
+from utils.paths import ROOT  # noqa: E402
 
-os.environ.update(kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
+os.environ.update(course.kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
+
+NOTEBOOKS = course.find_notebooks(ROOT / "notebooks")
+LEFT_OUT = {path: why for path, why in zip(NOTEBOOKS, map(course.why_left_out, NOTEBOOKS)) if why}
+
+
+def pytest_ignore_collect(collection_path):
+    return True if collection_path in LEFT_OUT else None
 
 
 def pytest_unconfigure():
@@ -26,7 +34,7 @@ def pytest_collectstart(collector):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Prints how long each notebook took."""
+    """Prints how long each notebook took, and which were left out."""
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -35,3 +43,5 @@ def pytest_terminal_summary(terminalreporter):
                 seconds[file] += report.duration
     for file, total in sorted(seconds.items()):
         terminalreporter.write_line(f"{total:6.0f} s  {file}")
+    for path, why in LEFT_OUT.items():
+        terminalreporter.write_line(f"left out: {path.relative_to(ROOT)}, {why}")

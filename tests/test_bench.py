@@ -1,7 +1,12 @@
 """The benchmark's arithmetic; its figures are for `make bench`, never for a test."""
+import json
+
+import pandas as pd
 import pytest
 
+from utils import bench, bench_training
 from utils.bench import RUNTIME, compare, take_turns
+from utils.bench_training import DEFAULT, KERAS, RECIPE, Record, compare_training
 
 
 def test_every_contestant_takes_every_turn_and_the_first_is_not_counted():
@@ -15,3 +20,56 @@ def test_ratios_are_taken_turn_by_turn():
     table = compare({RUNTIME: [1.0, 2.0, 10.0], "other": [2.0, 4.0, 5.0]}, count=4)
     assert table.loc["other", f"time over the {RUNTIME}'s"] == pytest.approx(2.0)
     assert table.loc["other", "ms a photograph"] == pytest.approx(1000)
+
+
+def trained(*history, megabytes=1000):
+    return {"history": list(history), "megabytes": megabytes}
+
+
+def test_the_time_to_the_same_accuracy_ends_where_it_is_first_reached():
+    table = compare_training({DEFAULT: trained((100, 0.9), (300, 0.8), megabytes=2000),
+                              RECIPE: trained((20, 0.7), (30, 0.8), (60, 0.9)),
+                              KERAS: trained((50, 0.6), (90, 0.79))})
+    assert table["seconds to the same accuracy"].tolist()[:2] == [300, 30]
+    assert table.loc[RECIPE, ["time over the defaults'", "memory over the defaults'"]].tolist() == [0.1, 0.5]
+    assert table["accuracy"].tolist() == [0.8, 0.9, 0.79]
+
+
+def test_a_contestant_that_never_gets_there_has_no_time_and_no_ratio():
+    table = compare_training({DEFAULT: trained((300, 0.8)), KERAS: trained((50, 0.6))})
+    assert table.loc[KERAS, ["seconds to the same accuracy", "time over the defaults'"]].isna().all()
+
+
+def test_what_lies_between_stop_and_start_is_not_timed(monkeypatch):
+    record, clock = Record(), iter([0.0, 5.0, 100.0, 107.0])
+    monkeypatch.setattr(bench_training.time, "perf_counter", lambda: next(clock))
+    for accuracy in (0.5, 0.75):
+        record.start()
+        record.stop()
+        record.note(accuracy)
+    assert record.history == [(5.0, 0.5), (12.0, 0.75)]
+
+
+def test_training_and_validation_of_the_benchmark_share_no_session():
+    table = bench_training.photographs()
+    assert not set(table["session"][table["is_valid"]]) & set(table["session"][~table["is_valid"]])
+    assert set(table["split"]) == {"train", "valid"} and table["is_valid"].sum() >= bench_training.VALIDATED
+    assert (table["split"].eq("valid") == table["is_valid"]).all()
+
+
+def test_a_contestant_that_fails_stops_the_benchmark(monkeypatch, capsys):
+    monkeypatch.setattr(bench_training, "EPOCHS", {"no such contestant": 1})
+    assert bench.main(["training"]) == 1
+    assert "no such contestant ended with exit code" in capsys.readouterr().err
+
+
+def test_a_table_is_added_to_those_of_the_other_part(tmp_path):
+    file = tmp_path / "bench.json"
+    bench.write_tables({"training": pd.DataFrame({"accuracy": {"a": 0.5}})}, file)
+    bench.write_tables({"inference": pd.DataFrame({"ms": {"a": float("nan")}})}, file)
+    assert json.loads(file.read_text()) == {"training": {"a": {"accuracy": 0.5}}, "inference": {"a": {"ms": None}}}
+
+
+def test_a_part_that_does_not_exist_is_one_sentence(capsys):
+    assert bench.main(["cooking"]) == 2
+    assert capsys.readouterr().err == "No such part: cooking. There are training and inference.\n"

@@ -318,6 +318,7 @@ def sampled(x: np.ndarray, rows: list[float]) -> np.ndarray:
     return on(-1, on(-2, x))
 
 
+POINTS = np.float32([[[[1, 2], [4.5, 3]], [[-0.5, 0], [-3, 8]]]])  # column and row; the last two lie outside
 POOL = dict(kernel_sizes=[3, 3], strides=[2, 2])
 BY_DEFINITION = {
     # elementwise; |x| and the like keep the arguments where the function is defined
@@ -500,6 +501,30 @@ BY_DEFINITION = {
     "gather_along_axis": (lambda x, y: mb.gather_along_axis(x=x, indices=np.int32(X.argsort(1)), axis=1),
                           lambda x, y: np.sort(x, 1)),
     "gather_nd": (lambda x, y: mb.gather_nd(x=x, indices=np.int32([[0, 3], [0, 1]])), lambda x, y: x[[0, 0], [3, 1]]),
+    "slice_update": (lambda x, y: mb.slice_update(x=x, update=mb.slice_by_size(x=y, begin=[0, 0, 0, 0], size=[1, 2, 3, 6]),
+                                                  begin=[0, 1, 5, 0], end=[1, 3, 0, 6], stride=[1, 1, -2, 1],
+                                                  end_mask=[False, False, True, False]),
+                     lambda x, y: np.concatenate([x[:, :1], np.stack([x[:, 1:3, i] if i % 2 == 0 else y[:, :2, (5 - i) // 2]
+                                                                      for i in range(6)], 2), x[:, 3:]], 1)),
+    "scatter": (lambda x, y: mb.scatter(data=x, indices=np.int32([2, 0, 2]), updates=mb.slice_by_size(
+        x=y, begin=[0, 0, 0, 0], size=[1, 3, 6, 6]), axis=1, mode="add"),
+        lambda x, y: x + np.stack([y[:, 1], 0 * y[:, 0], y[:, 0] + y[:, 2], 0 * y[:, 0]], 1)),
+    "scatter update": (lambda x, y: mb.scatter(data=x, indices=np.int32([3, 1]), updates=mb.slice_by_size(
+        x=y, begin=[0, 0, 0, 0], size=[1, 2, 6, 6]), axis=1, mode="update"),
+        lambda x, y: np.stack([x[:, 0], y[:, 1], x[:, 2], y[:, 0]], 1)),
+    "scatter_along_axis": (lambda x, y: mb.scatter_along_axis(data=x, indices=np.int32(X.argsort(1)), updates=y, axis=1,
+                                                              mode="sub"),
+                           lambda x, y: x - np.take_along_axis(y, x.argsort(1).argsort(1), 1)),
+    "scatter_nd": (lambda x, y: mb.scatter_nd(data=x, indices=np.int32([[0, 3], [0, 1]]), updates=mb.slice_by_size(
+        x=mb.squeeze(x=y, axes=[0]), begin=[0, 0, 0], size=[2, 6, 6]), mode="max"),
+        lambda x, y: np.stack([x[:, 0], np.maximum(x[:, 1], y[:, 1]), x[:, 2], np.maximum(x[:, 3], y[:, 0])], 1)),
+    "space_to_batch": (lambda x, y: mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 0]]),
+                       lambda x, y: np.concatenate([np.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)])[..., i::2, j::3]
+                                                    for i in range(2) for j in range(3)])),
+    "batch_to_space": (lambda x, y: mb.batch_to_space(x=mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 0]]),
+                                                      block_shape=[2, 3], crops=[[1, 1], [0, 0]]), lambda x, y: x),
+    "sliding_windows": (lambda x, y: mb.sliding_windows(x=x, axis=2, size=3, stride=2),
+                        lambda x, y: np.stack([x[:, :, 0:3], x[:, :, 2:5]], 2)),
     "band_part": (lambda x, y: mb.band_part(x=x, lower=1, upper=2), lambda x, y: np.tril(np.triu(x, -1), 2)),
     "pixel_shuffle": (lambda x, y: mb.pixel_shuffle(x=x, upscale_factor=2),
                       lambda x, y: F.pixel_shuffle(TX, 2).numpy()),
@@ -538,6 +563,31 @@ BY_DEFINITION = {
                lambda x, y: F.interpolate(TX, 9, mode="bilinear").numpy()),
     "resize nearest": (lambda x, y: mb.resize(x=x, shape=[12, 12], resized_dims=np.uint32(2),
                                               interpolation_mode="NEAREST_NEIGHBOR"), lambda x, y: nearest(x, 2)),
+    "resample": (lambda x, y: mb.resample(x=x, coordinates=POINTS, sampling_mode="bilinear", padding_mode="constant",
+                                          padding_value=0.5, coordinates_mode="unnormalized", align_corners=True),
+                 lambda x, y: np.stack([x[..., 2, 1], (x[..., 3, 4] + x[..., 3, 5]) / 2, (x[..., 0, 0] + 0.5) / 2,
+                                        np.full((1, 4), 0.5)], -1).reshape(1, 4, 2, 2)),
+    "resample border": (lambda x, y: mb.resample(x=x, coordinates=POINTS / 5, sampling_mode="nearest", padding_mode="border",
+                                                 padding_value=0.0, coordinates_mode="normalized_zero_to_one",
+                                                 align_corners=True),
+                        lambda x, y: np.stack([x[..., 2, 1], x[..., 3, 4], x[..., 0, 0], x[..., 5, 0]], -1
+                                              ).reshape(1, 4, 2, 2)),
+    "resample reflection": (lambda x, y: mb.resample(x=x, coordinates=POINTS, sampling_mode="bilinear",
+                                                     padding_mode="reflection", padding_value=0.0,
+                                                     coordinates_mode="unnormalized", align_corners=True),
+                            lambda x, y: np.stack([x[..., 2, 1], (x[..., 3, 4] + x[..., 3, 5]) / 2,
+                                                   (x[..., 0, 0] + x[..., 0, 1]) / 2, x[..., 2, 3]], -1
+                                                  ).reshape(1, 4, 2, 2)),
+    "resample symmetric": (lambda x, y: mb.resample(x=x, coordinates=POINTS, sampling_mode="bilinear",
+                                                    padding_mode="symmetric", padding_value=0.0,
+                                                    coordinates_mode="unnormalized", align_corners=True),
+                           lambda x, y: np.stack([x[..., 2, 1], (x[..., 3, 4] + x[..., 3, 5]) / 2, x[..., 0, 0],
+                                                  x[..., 3, 2]], -1).reshape(1, 4, 2, 2)),
+    "affine": (lambda x, y: mb.affine(x=x, transform_matrix=np.float32([[0, -1, 0.2, 0.5, 0, 0]]), output_height=5,
+                                      output_width=4, sampling_mode="bilinear", padding_mode="constant", padding_value=0.0,
+                                      coordinates_mode="normalized_minus_one_to_one", align_corners=True),
+               lambda x, y: F.grid_sample(TX, F.affine_grid(torch.tensor([[[0, -1, 0.2], [0.5, 0, 0]]]), [1, 4, 5, 4], True),
+                                          align_corners=True).numpy()),
     # quantized activations and attention
     "quantize": (lambda x, y: mb.dequantize(input=mb.quantize(input=x, scale=0.1, output_dtype="int8"), scale=0.1),
                  lambda x, y: np.round(x / 0.1) * 0.1),
@@ -834,25 +884,23 @@ def test_a_file_that_is_no_model_is_told_in_one_sentence(folder, tmp_path, case)
     assert "bad.mlpackage" in str(raised.value)
 
 
-def test_a_neural_network_file_is_told_to_be_one(tmp_path):
-    from coremltools.models import datatypes
-    from coremltools.models.neural_network import NeuralNetworkBuilder
-    builder = NeuralNetworkBuilder([("x", datatypes.Array(4))], [("y", datatypes.Array(4))])
-    builder.add_activation("relu", "RELU", "x", "y")
-    ct.utils.save_spec(builder.spec, str(tmp_path / "old.mlmodel"))
-    with pytest.raises(ModelFileError, match="old.mlmodel: this Core ML model is a neuralNetwork") as raised:
-        coreml_runtime.load(tmp_path / "old.mlmodel")
+def test_a_model_of_another_kind_is_told_to_be_one(tmp_path):
+    spec = ct.proto.Model_pb2.Model(specificationVersion=1)
+    spec.treeEnsembleClassifier.SetInParent()
+    ct.utils.save_spec(spec, str(tmp_path / "trees.mlmodel"))
+    with pytest.raises(ModelFileError, match="trees.mlmodel: this Core ML model is or has in it a treeEnsemble") as raised:
+        coreml_runtime.load(tmp_path / "trees.mlmodel")
     assert_one_sentence(str(raised.value))
 
 
 def test_an_unknown_operator_is_named_with_the_file(tmp_path):
     @mb.program(input_specs=[mb.TensorSpec(X.shape)], opset_version=ct.target.iOS16)
     def program(x):
-        return mb.sliding_windows(x=x, axis=1, size=2)
+        return mb.mul(x=x, y=mb.random_normal(shape=(1, 4, 6, 6)))
 
-    save(tmp_path / "windows.mlpackage", program, "float32")
-    with pytest.raises(UnknownOperator, match="windows.mlpackage: .* operator sliding_windows;") as raised:
-        coreml_runtime.load(tmp_path / "windows.mlpackage")
+    save(tmp_path / "random.mlpackage", program, "float32", pass_pipeline=ct.PassPipeline.EMPTY)
+    with pytest.raises(UnknownOperator, match="random.mlpackage: .* operator random_normal;") as raised:
+        coreml_runtime.load(tmp_path / "random.mlpackage")
     assert_one_sentence(str(raised.value))
 
 

@@ -1,4 +1,5 @@
 """utils.course: the runner behind make course, on small notebooks of its own."""
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,35 @@ def test_a_failing_cell_stops_the_course_and_is_told_in_two_lines(tmp_path):
 def test_a_dead_and_a_missing_kernel_are_one_sentence(tmp_path, cell, kernel, message):
     done = run(notebook(tmp_path, "01_a", cell, kernel=kernel), EXPORTED=str(tmp_path / "out"))
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_a_notebook_whose_kernel_this_computer_cannot_have_is_left_out_by_name_and_the_others_run(tmp_path, registered):
+    first, last = notebook(tmp_path, "01_a", "1"), notebook(tmp_path, "03_c", "1")
+    left_out = notebook(tmp_path, "02_b", "1/0", kernel="optional-kernel")
+    if registered:  # and its Python is gone since
+        spec = tmp_path / "jupyter" / "kernels" / "optional-kernel" / "kernel.json"
+        spec.parent.mkdir(parents=True)
+        spec.write_text(json.dumps({"argv": ["/nowhere/python3.8"], "display_name": "", "language": "python"}))
+    code = ("import sys; from utils import course; "
+            "course.OPTIONAL_KERNELS['optional-kernel'] = 'which needs a miracle'; sys.exit(course.main(sys.argv[1:]))")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(first), str(left_out), str(last)], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, "EXPORTED": str(tmp_path / "out"), "JUPYTER_PATH": str(tmp_path / "jupyter")})
+    assert done.returncode == 0, done.stderr
+    assert "02_b.ipynb: left out, which needs a miracle" in done.stdout and "2 of 3 notebooks ran" in done.stdout
+    assert executed(tmp_path) == ["01_a.ipynb", "03_c.ipynb"]
+
+
+def test_make_test_leaves_such_a_notebook_out_by_name_too():
+    first, second, *_ = course.find_notebooks(ROOT / "notebooks")
+    code = ("import sys, pytest; from utils import course; "
+            f"course.why_left_out = lambda path: 'which needs a miracle' if path.name == {first.name!r} else None; "
+            "sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))")
+    done = subprocess.run([sys.executable, "-c", code, "notebooks"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"left out: notebooks/{first.name}, which needs a miracle" in done.stdout
+    assert f"{second.name}::" in done.stdout and f"{first.name}::" not in done.stdout
 
 
 def test_a_file_that_is_no_notebook_and_one_that_is_not_there(tmp_path):

@@ -1,15 +1,19 @@
 """The pins: one list for pip and conda, each explained, the ones that are installed; and no registry named anywhere."""
+import json
 import re
 import subprocess
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 import yaml
+from jupyter_client.kernelspec import KernelSpecManager
 from packaging.requirements import Requirement
 
+from utils import course
 from utils.paths import ROOT
 
-FILES = ["requirements.txt", "requirements-studio.txt"]
+FILES = ["requirements.txt", "requirements-studio.txt", "environments/tf-coreml.txt", "environments/turi-create.txt"]
 
 
 def pins(name):
@@ -28,6 +32,8 @@ def test_every_requirement_is_pinned_exactly_and_says_which_notebook_needs_it(na
 def test_conda_installs_the_same_pins_on_the_same_python():
     assert yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"] == [
         "python=3.11", "pip", {"pip": ["-r requirements.txt"]}]
+    assert yaml.safe_load((ROOT / "environments" / "turi-create.yml").read_text())["dependencies"] == [
+        "python=3.8", "pip", {"pip": ["-r turi-create.txt"]}]
 
 
 def test_a_mac_gets_tensorflow_and_other_systems_the_cpu_package():
@@ -37,9 +43,25 @@ def test_a_mac_gets_tensorflow_and_other_systems_the_cpu_package():
 
 
 def test_the_tests_run_in_the_pinned_environment():
-    for requirement, _ in pins("requirements.txt"):
+    for requirement, _ in pins("requirements.txt") + pins("environments/tf-coreml.txt"):
         if requirement.marker is None or requirement.marker.evaluate():
             assert requirement.specifier.contains(version(requirement.name)), requirement
+
+
+def test_the_kernel_turi_create_holds_what_is_pinned_for_it_and_runs_what_the_notebook_imports():
+    if course.why_left_out(ROOT / "notebooks" / "04_turi_create.ipynb"):
+        pytest.skip("there is no kernel turi-create on this computer")
+    spec = KernelSpecManager().get_kernel_spec("turi-create")
+    assert Path(spec.env["COURSE_PYTHON"]).exists() and Path(spec.argv[0]).parent.parent == ROOT / ".venv-turi"
+    code = ("import sys, json, importlib.metadata as m\n"
+            "from utils import backbone, intervals, lesson, paths, photos, plots\n"
+            "versions = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
+            "print(json.dumps([sys.version_info[:2], versions]))")
+    answer = subprocess.run([spec.argv[0], "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    python, installed = json.loads(answer.stdout)
+    assert python == [3, 8]
+    for requirement, _ in pins("environments/turi-create.txt"):
+        assert requirement.specifier.contains(installed[requirement.name]), requirement
 
 
 def test_no_file_names_a_package_registry():

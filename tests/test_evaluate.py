@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 from scipy.stats import binomtest
 
-from utils import evaluate
+from utils import evaluate, tflite
 from utils.lesson import quiet, silent_stderr
 
-quiet("coremltools")
+quiet("tensorflow", "coremltools")
 
 import coremltools as ct  # noqa: E402
 from coremltools.converters.mil import Builder as mb  # noqa: E402
@@ -162,9 +162,87 @@ def test_a_threshold_that_is_no_share_is_refused(folder, tmp_path, capfd):
     assert "threshold in its metadata is 'half'" in refused([path, folder], capfd)
 
 
-@pytest.mark.parametrize("name, says", [("missing.mlpackage", "there is no such file"), ("model.tflite", "supported: .mlpackage"),
-                                        ("broken.mlpackage", "is no Core ML model")])
+@pytest.mark.parametrize("name, says", [("missing.mlpackage", "there is no such file"), ("model.h5", "supported: .mlpackage"),
+                                        ("broken.mlpackage", "is no Core ML model"), ("broken.tflite", "cannot read it"),
+                                        ("broken.onnx", "cannot read it")])
 def test_a_file_that_is_no_model_is_refused(folder, tmp_path, name, says, capfd):
     if name != "missing.mlpackage":
         (tmp_path / name).write_bytes(b"\0" * 100)
     assert says in refused([tmp_path / name, folder], capfd)
+
+
+def swap_and_average(image, mean, matmul, softmax):
+    """The network of `convert` in another framework: red first, as the photographs are; the labels are blue first."""
+    return softmax(matmul(mean(image), np.float32([[0, 0, 0.05], [0, 0.05, 0], [0.05, 0, 0]])))
+
+
+def convert_to_tflite(path, labels=LABELS, softmax=True, side=8, **metadata):
+    import tensorflow as tf
+
+    image = tf.TensorSpec([1, side, side, 3], tf.float32, name="image")
+    function = tf.function(lambda image: swap_and_average(
+        image, lambda x: tf.reduce_mean(x, [1, 2]), tf.matmul, tf.nn.softmax if softmax else tf.identity))
+    tflite.convert(function.get_concrete_function(image), path, labels, **metadata)
+    return path
+
+
+def convert_to_onnx(path, labels=LABELS, softmax=True, side=8, **metadata):
+    import onnx
+    from onnx import TensorProto, helper
+
+    matrix = helper.make_tensor("matrix", TensorProto.FLOAT, [3, 3], [0, 0, 0.05, 0, 0.05, 0, 0.05, 0, 0])
+    axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    nodes = [helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=0),
+             helper.make_node("MatMul", ["mean", "matrix"], ["product"]),
+             helper.make_node("Softmax" if softmax else "Identity", ["product"], ["probabilities"])]
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, side, side])
+    answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+    model = helper.make_model(helper.make_graph(nodes, "colour", [image], [answer], [matrix, axes]),
+                              opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, {"labels": "\n".join(labels), **{k: str(v) for k, v in metadata.items()}})
+    onnx.save(model, path)
+    return path
+
+
+OTHERS = {".tflite": convert_to_tflite, ".onnx": convert_to_onnx}
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+def test_other_formats_give_the_core_ml_files_answers(model, folder, tmp_path, suffix):
+    found = evaluate.evaluate(OTHERS[suffix](tmp_path / f"colour{suffix}"), folder)
+    expected = evaluate.evaluate(model, folder)
+    assert {**found, "seconds_per_photo": 0} == {**expected, "seconds_per_photo": 0}
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+def test_the_probabilities_of_other_formats_are_the_core_ml_files(model, folder, tmp_path, suffix):
+    pictures = [Image.open(path).resize((8, 8)) for path in sorted(folder.glob("*/*.jpg"))]
+    found = evaluate.load_classifier(OTHERS[suffix](tmp_path / f"colour{suffix}"))
+    assert found.size == (8, 8) and found.labels == LABELS
+    np.testing.assert_allclose(found.probabilities(pictures),
+                               evaluate.load_classifier(model).probabilities(pictures), atol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+def test_the_threshold_of_other_formats_is_read(folder, tmp_path, suffix):
+    strict = OTHERS[suffix](tmp_path / f"strict{suffix}", threshold=0.9999999)
+    assert evaluate.evaluate(strict, folder)["unknown"]["threshold"] == 0.9999999
+
+
+@pytest.mark.parametrize("suffix", OTHERS)
+@pytest.mark.parametrize("spoilt, says", [
+    ({"labels": ()}, "has no class labels"), ({"labels": [*LABELS, "x"]}, "answers with 3 numbers and has 4 class"),
+    ({"softmax": False}, "are no probabilities"), ({"threshold": "half"}, "threshold in its metadata is 'half'"),
+], ids=["no labels", "a label too many", "no softmax", "an odd threshold"])
+def test_an_other_format_that_cannot_be_used_is_refused(folder, tmp_path, suffix, spoilt, says, capfd):
+    assert says in refused([OTHERS[suffix](tmp_path / f"spoilt{suffix}", **spoilt), folder], capfd)
+
+
+def test_an_input_of_unknown_size_is_refused(folder, tmp_path, capfd):
+    assert "not one RGB picture of a fixed size" in refused(
+        [convert_to_onnx(tmp_path / "any.onnx", side="side"), folder], capfd)
+
+
+def test_only_core_ml_models_are_computed_in_float16(folder, tmp_path, capfd):
+    path = convert_to_tflite(tmp_path / "colour.tflite")
+    assert "only a Core ML model" in refused([path, folder, "--compute-precision", "float16"], capfd)

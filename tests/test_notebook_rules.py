@@ -58,8 +58,10 @@ def has_small_outputs(notebook):
     return all(len(json.dumps(cell.outputs)) < 300_000 for cell in code(notebook))
 
 
-def has_kernel_python3(notebook):
-    return notebook.metadata.get("kernelspec", {}).get("name") == "python3"
+def has_its_kernel(notebook):
+    """A notebook that imports turicreate names the kernel turi-create, each other one python3."""
+    turi = any(re.search(r"^(?:import|from) turicreate\b", cell.source, re.MULTILINE) for cell in code(notebook))
+    return notebook.metadata.get("kernelspec", {}).get("name") == ("turi-create" if turi else "python3")
 
 
 def has_30_to_65_cells(notebook):
@@ -67,7 +69,7 @@ def has_30_to_65_cells(notebook):
 
 
 RULES = [is_executed_in_order, has_no_stderr, has_no_error, has_no_absolute_path, has_alt_text, has_short_cells,
-         has_small_outputs, has_kernel_python3, has_30_to_65_cells]
+         has_small_outputs, has_its_kernel, has_30_to_65_cells]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -117,8 +119,10 @@ SPOILT = [
     (has_alt_text, source_of(0, "<img src='a.png' alt=''>")),
     (has_short_cells, source_of(-1, "x = 1\n" * 16)),
     (has_small_outputs, outputs_of_last(output("display_data", data={"image/png": "A" * 300_000}))),
-    (has_kernel_python3, lambda notebook: notebook.metadata.kernelspec.update(name="python3.11")),
-    (has_kernel_python3, lambda notebook: notebook.metadata.pop("kernelspec")),
+    (has_its_kernel, lambda notebook: notebook.metadata.kernelspec.update(name="python3.11")),
+    (has_its_kernel, lambda notebook: notebook.metadata.pop("kernelspec")),
+    (has_its_kernel, lambda notebook: notebook.metadata.kernelspec.update(name="turi-create")),
+    (has_its_kernel, source_of(-1, "import turicreate as tc")),
     (has_30_to_65_cells, lambda notebook: notebook.cells.pop(0)),
 ]
 

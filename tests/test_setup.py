@@ -1,9 +1,16 @@
-"""make setup on small requirements: quick when nothing changed, safe when interrupted, one sentence when it fails."""
+"""make setup on small requirements: quick when nothing changed, safe when interrupted, one sentence when it fails.
+
+Python 3.8 is hidden from it, so that it makes one environment only; that the second one keeps the same promises is
+tested with the Python that there is.
+"""
+import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+import zipfile
 
 import pytest
 
@@ -14,12 +21,40 @@ NO_NETWORK = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": "", "PIP_EXTRA_IN
               "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "1"}
 
 
+KERNEL_WRITER = """
+import json, pathlib, sys
+given = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+folder = pathlib.Path(given["--prefix"], "share", "jupyter", "kernels", given["--name"])
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "kernel.json").write_text(json.dumps({"argv": [sys.executable], "env": {given["--env"]: sys.argv[-1]}}))
+"""
+
+
+def program(folder, name, script):
+    path = folder / "programs" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path.parent
+
+
+def without_python38(clone, machine="x86_64"):
+    """Environment variables with which set-up finds no Python 3.8, on a processor of this name."""
+    for name in "python3.8", "uv":
+        program(clone, name, "exit 1")
+    programs = program(clone, "uname", f"echo {machine}")
+    return {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PYENV_ROOT": "/nowhere", "CONDA_PREFIX": "",
+            "CONDA_EXE": "", "HOME": str(clone / "home"), "PYTHON": sys.executable}
+
+
 def make_clone(folder):
     """The files of a clone that set-up uses, in a folder with a space and an accent, and nothing to install."""
     clone = folder / "a clone é"
     shutil.copytree(ROOT / "tools", clone / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Makefile", clone)
-    (clone / "requirements.txt").write_text("# nothing\n")
+    for name in "requirements.txt", *(f"environments/{path.name}" for path in (ROOT / "environments").iterdir()):
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text("# nothing\n")
     return clone
 
 
@@ -40,6 +75,8 @@ def ready(tmp_path_factory):
 def setup(folder, *arguments, **environment):
     # Not the flags of the `make test` that may run this test: an inner make signs its messages differently.
     outer = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    if "PYENV_ROOT" not in environment:
+        environment = {**without_python38(folder), **environment}
     return subprocess.run([MAKE, "--no-print-directory", "setup", *arguments], cwd=folder, capture_output=True,
                           text=True, env={**outer, **environment})
 
@@ -76,14 +113,15 @@ def test_no_network_is_one_sentence_with_the_log(clone):
 
 
 def test_too_little_disk_space_is_one_sentence(clone):
-    done = subprocess.run(["sh", "tools/setup.sh", "--gigabytes", "1e9"], cwd=clone, capture_output=True, text=True)
+    done = subprocess.run(["sh", "tools/setup.sh", "3.11", ".venv", "--gigabytes", "1e9"], cwd=clone,
+                          capture_output=True, text=True)
     assert "GB left and about" in one_sentence(done)
     assert not (clone / ".venv").exists()
 
 
 def test_an_interrupted_set_up_is_not_taken_as_done_and_the_next_completes_it(clone):
-    process = subprocess.Popen(["sh", "tools/setup.sh"], cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen(["sh", "tools/setup.sh", "3.11", ".venv"], cwd=clone, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
     while not (clone / ".venv" / "pyvenv.cfg").exists():
         time.sleep(0.01)
         assert process.poll() is None
@@ -118,3 +156,96 @@ def test_an_environment_of_the_user_is_left_alone(clone):
     # Their Python answers everything with success: set-up's own search must not be taken in by it either.
     assert "was not made by this set-up; rename or remove it" in one_sentence(setup(clone))
     assert theirs.read_text() == "#!/bin/sh\necho 3.12\n"
+
+
+def unpack(venv, name, needs):
+    """What pip leaves in an environment when it has installed an empty package called `name` 1.0 that needs another."""
+    info = venv / "lib" / "python3.11" / "site-packages" / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: {needs}\n")
+    (info / "INSTALLER").write_text("pip")
+    (info / "RECORD").write_text("")
+    return info
+
+
+def test_only_what_is_installed_without_its_pins_may_lack_something(ready):
+    outlived = unpack(ready / ".venv", "outlived", "pip<1.0")
+    (ready / "environments" / "tf-coreml.txt").write_text("outlived==1.0  # its pins are of 2019\n")
+    assert ".venv is ready" in setup(ready).stdout
+    assert ".venv is up to date" in setup(ready).stdout
+    broken = unpack(ready / ".venv", "broken", "nowhere")
+    (ready / "requirements.txt").write_text("# changed\n")
+    assert one_sentence(setup(ready))
+    assert "broken 1.0 requires nowhere" in (ready / ".venv.log").read_text()
+    shutil.rmtree(broken)
+    (ready / "environments" / "tf-coreml.txt").write_text("# nothing\n")
+    assert one_sentence(setup(ready))
+    shutil.rmtree(outlived)
+    assert ".venv is ready" in setup(ready).stdout
+
+
+def test_without_python_38_the_main_environment_is_ready_and_one_sentence_names_what_is_left_out(ready):
+    for said in setup(ready), setup(ready):
+        sentence, = [line for line in said.stdout.splitlines() if line.startswith("Left out: ")]
+        assert "notebook 04 (Turi Create), because Python 3.8 with venv was not found" in sentence
+        assert "'uv python install 3.8'" in sentence and "PYTHON=PATH_OF_PYTHON" in sentence
+        assert said.returncode == 0 and not said.stderr and not (ready / ".venv-turi").exists()
+
+
+def test_on_another_processor_the_sentence_says_that_no_python_would_help(ready):
+    done = setup(ready, **without_python38(ready, machine="aarch64"))
+    assert done.returncode == 0 and "it exists for x86-64 only and this machine is aarch64" in done.stdout
+    assert "install" not in done.stdout
+
+
+@pytest.fixture
+def second(ready):
+    """Sets up an environment that is to be a kernel of the first, from a requirements file with a small ipykernel."""
+    wheel = ready / "ipykernel-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("ipykernel/__main__.py", KERNEL_WRITER)
+        for name, text in {"METADATA": "Metadata-Version: 2.1\nName: ipykernel\nVersion: 1.0\n", "RECORD": "",
+                           "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}.items():
+            archive.writestr(f"ipykernel-1.0.dist-info/{name}", text)
+    (ready / "second.txt").write_text(f"./{wheel.name}\n")
+    command = ["sh", "tools/setup.sh", "3.11", ".venv-second", "--left-out", "a notebook", "--requirements",
+               "second.txt", "--gigabytes", "0.1", "--kernel", "second-kernel"]
+
+    def start(**environment):
+        return subprocess.Popen(command, cwd=ready, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "PYTHON": sys.executable, **environment})
+    yield start
+    shutil.rmtree(ready / ".venv-second", ignore_errors=True)
+
+
+def finished(process):
+    out, errors = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def test_a_second_environment_is_a_kernel_of_the_first_and_not_of_the_user(ready, second, tmp_path):
+    kernel = ready / ".venv" / "share" / "jupyter" / "kernels" / "second-kernel" / "kernel.json"
+    done = finished(second(HOME=str(tmp_path)))
+    assert done.returncode == 0 and ".venv-second is ready" in done.stdout, done.stderr
+    assert json.loads(kernel.read_text()) == {"argv": [str(ready / ".venv-second" / "bin" / "python")],
+                                              "env": {"COURSE_PYTHON": str(ready / ".venv" / "bin" / "python")}}
+    assert not list(tmp_path.rglob("kernel.json"))
+    assert ".venv-second is up to date" in finished(second()).stdout
+    kernel.unlink()  # as where the first environment was made anew
+    assert ".venv-second is ready" in finished(second()).stdout and kernel.exists()
+
+
+def test_a_second_environment_that_was_interrupted_or_failed_is_not_taken_as_done(ready, second):
+    process = second()
+    while not (ready / ".venv-second" / "pyvenv.cfg").exists():
+        time.sleep(0.01)
+        assert process.poll() is None
+    assert "another set-up is at work" in one_sentence(finished(second()))
+    process.send_signal(signal.SIGTERM)
+    done = finished(process)
+    assert done.returncode == 130 and "interrupted" in done.stderr and "Traceback" not in done.stderr
+    (ready / "second.txt").write_text("tqdm==4.70.1\n")
+    said = one_sentence(finished(second(**NO_NETWORK)))
+    assert "check the network connection" in said and ".venv-second.log" in said
+    (ready / "second.txt").write_text("./ipykernel-1.0-py3-none-any.whl\n")
+    assert ".venv-second is ready" in finished(second()).stdout

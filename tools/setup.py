@@ -1,8 +1,15 @@
-"""Makes a virtual environment that holds what a requirements file pins. Called by setup.sh; standard library only.
+"""Makes a virtual environment that holds what a requirements file pins. Called by setup.sh with the Python that the
+environment shall have, 3.8 or later; standard library only.
 
 A stamp in the environment says that it is complete: a hash of the requirements, of the environment's Python and of its
 place. It is taken away before anything changes and comes back last, so that an interrupted set-up is never taken as
 done. What an interrupted one has installed is kept. pip's words go to a log beside the environment.
+
+With --without-pins, what a second file names is added without the packages that it asks for, for software that has
+outlived its pins; pip's complaints about exactly these packages are no failure.
+
+With --kernel, the environment becomes a Jupyter kernel of another one, where Jupyter, papermill and nbval look first;
+nothing is written into the user's home.
 """
 import argparse
 import fcntl
@@ -17,6 +24,7 @@ import threading
 import time
 from pathlib import Path
 
+VERSION = "%d.%d" % sys.version_info[:2]
 CAUSES = [  # what pip says, and what it means for the person in front of it
     (r"No space left on device|Disk quota exceeded", "the disk is full; free some space (about {gigabytes} GB in all)"),
     (r"NewConnectionError|name resolution|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError"
@@ -25,7 +33,7 @@ CAUSES = [  # what pip says, and what it means for the person in front of it
     (r"requirement (?P<what>\S+) \(from versions: none\)",
      "no package index that can be reached has {what}; check the network connection"),
     (r"No matching distribution found for (?P<what>\S+)",
-     "there is no {what} for this system and Python 3.11; correct the requirements"),
+     "there is no {what} for this system and Python {version}; correct the requirements"),
     (r"Permission denied|Read-only file system",
      "this folder cannot be written to; put the course where you may write"),
 ]
@@ -50,14 +58,34 @@ def clean_environment():
     return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
 
 
-def stamp_text(venv, requirements):
-    parts = requirements.read_bytes(), str(python_version(venv)).encode(), os.fsencode(venv.resolve())
+def stamp_text(venv, requirements, unpinned=None):
+    parts = [requirements.read_bytes(), str(python_version(venv)).encode(), os.fsencode(venv.resolve())]
+    parts += [unpinned.read_bytes()] if unpinned else []
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
-def is_complete(venv, requirements):
+def is_complete(venv, requirements, kernel=None, unpinned=None):
     stamp = venv / "setup-stamp"
-    return stamp.is_file() and stamp.read_text() == stamp_text(venv, requirements)
+    registered = kernel is None or kernel.is_registered()
+    return registered and stamp.is_file() and stamp.read_text() == stamp_text(venv, requirements, unpinned)
+
+
+class Kernel:
+    """An environment as a Jupyter kernel of a host environment, from which its notebooks are run.
+
+    COURSE_PYTHON in the kernel is the host's Python: the two pass each other files.
+    """
+
+    def __init__(self, name, host):
+        self.name, self.host = name, host
+
+    def is_registered(self):
+        return (self.host / "share" / "jupyter" / "kernels" / self.name / "kernel.json").is_file()
+
+    def command(self, venv):
+        title = f"{self.name.replace('-', ' ').title()} (Python {VERSION})"
+        return [venv / "bin" / "python", "-m", "ipykernel", "install", "--prefix", self.host, "--name", self.name,
+                "--display-name", title, "--env", "COURSE_PYTHON", self.host.absolute() / "bin" / "python"]
 
 
 def make_room(venv, gigabytes):
@@ -65,9 +93,10 @@ def make_room(venv, gigabytes):
     old = venv.with_name(venv.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     # Without pip it may still be ours: interrupted in its first seconds.
-    if os.path.lexists(venv / "bin" / "python") and not (python_version(venv, "os") or "").startswith("3.11."):
+    if os.path.lexists(venv / "bin" / "python") and not (python_version(venv, "os") or "").startswith(f"{VERSION}."):
         if not (venv / "setup-stamp").exists():
-            raise SetupError(f"{venv} has no working Python 3.11 and was not made by this set-up; rename or remove it")
+            raise SetupError(f"{venv} has no working Python {VERSION} and was not made by this set-up; "
+                             "rename or remove it")
         venv.rename(old)  # at once: half an environment must not look like one to go on with
         shutil.rmtree(old)
     free = shutil.disk_usage(venv.parent).free / 1e9
@@ -77,7 +106,7 @@ def make_room(venv, gigabytes):
 
 def forget_unfinished_packages(venv):
     """pip takes a package as installed once its METADATA is there; it writes INSTALLER last, when all files are."""
-    for info in venv.glob("lib/python3.11/site-packages/*.dist-info"):
+    for info in venv.glob("lib/python*/site-packages/*.dist-info"):
         if not (info / "INSTALLER").exists():
             shutil.rmtree(info)
 
@@ -112,15 +141,18 @@ class Progress:
     def _show(self):
         terminal = sys.stdout.isatty()
         while not self.done.wait(1 if terminal else 30):
-            count = len(list(self.venv.glob("lib/python3.11/site-packages/*.dist-info")))
+            count = len(list(self.venv.glob("lib/python*/site-packages/*.dist-info")))
             text = self.text or f"unpacking: {min(count, self.packages)} of {self.packages} packages"
             line = f"[{time.monotonic() - self.started:4.0f} s] {text}"
             print(f"\r\033[K{line[:shutil.get_terminal_size().columns - 1]}" if terminal else line,
                   end="" if terminal else "\n", flush=True)
 
 
-def run(command, log, lock, progress):
-    """Runs a command, its output to the log; raises SetupError with the cause that the output tells."""
+def run(command, log, lock, progress, tolerated=None):
+    """Runs a command, its output to the log; raises SetupError with the cause that the output tells.
+
+    tolerated: a pattern; a failure is none where all that the command says matches it line by line.
+    """
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                                env=clean_environment(), pass_fds=[lock.fileno()])
     said = []
@@ -133,7 +165,7 @@ def run(command, log, lock, progress):
     finally:
         process.terminate()
         code = process.wait()
-    if code:
+    if code and not (tolerated and said and all(re.match(tolerated, line) for line in said)):
         raise SetupError(cause("".join(said)) or f"{command[2]} stopped with exit code {code}; read the log's end")
 
 
@@ -141,12 +173,18 @@ def cause(said):
     for pattern, meaning in CAUSES:
         match = re.search(pattern, said)
         if match:
-            return meaning.replace("{what}", match.groupdict().get("what") or "")
+            return meaning.replace("{what}", match.groupdict().get("what") or "").replace("{version}", VERSION)
     errors = [line for line in said.splitlines() if line.startswith(("ERROR:", "Error:"))]
     return errors[-1].split(":", 1)[1].strip() if errors else None
 
 
-def set_up(venv, requirements, gigabytes, log_name):
+def complaints_of(unpinned):
+    """A pattern for the lines in which `pip check` says what the packages of a requirements file (NAME==VERSION) lack."""
+    pins = re.findall(r"^([\w.-]+)==([\w.]+)", unpinned.read_text(), re.MULTILINE)
+    return "|".join(rf"{re.escape(name)} {re.escape(version)} (requires|has requirement) " for name, version in pins)
+
+
+def set_up(venv, requirements, gigabytes, log_name, kernel=None, unpinned=None):
     with open(f"{venv}.lock", "w") as lock, open(log_name, "w") as log:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,10 +198,15 @@ def set_up(venv, requirements, gigabytes, log_name):
             (venv / "setup-stamp").unlink(missing_ok=True)
             forget_unfinished_packages(venv)
             pip = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--no-input"]
-            run(pip + ["install", "--no-user", "--progress-bar", "off", "-r", requirements], log, lock, progress)
-            run(pip + ["check"], log, lock, progress)
+            install = pip + ["install", "--no-user", "--progress-bar", "off"]
+            run(install + ["-r", requirements], log, lock, progress)
+            if unpinned is not None:
+                run(install + ["--no-deps", "-r", unpinned], log, lock, progress)
+            run(pip + ["check"], log, lock, progress, tolerated=unpinned and complaints_of(unpinned))
+            if kernel is not None:
+                run(kernel.command(venv), log, lock, progress)
         new = venv / "setup-stamp.new"
-        new.write_text(stamp_text(venv, requirements))
+        new.write_text(stamp_text(venv, requirements, unpinned))
         new.replace(venv / "setup-stamp")
 
 
@@ -176,15 +219,19 @@ def main(arguments=None):
     parser.add_argument("--venv", type=Path, default=Path(".venv"))
     parser.add_argument("--requirements", type=Path, default=Path("requirements.txt"))
     parser.add_argument("--gigabytes", type=float, default=5, help="disk space that the environment takes")
+    parser.add_argument("--without-pins", type=Path, metavar="FILE", help="requirements to install with pip's --no-deps")
+    parser.add_argument("--kernel", help="name under which the environment is a Jupyter kernel of --kernel-host")
+    parser.add_argument("--kernel-host", type=Path, default=Path(".venv"), metavar="VENV")
     options = parser.parse_args(arguments)
+    kernel = Kernel(options.kernel, options.kernel_host) if options.kernel else None
     log_name = f"{options.venv}.log"
     started = time.monotonic()
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        if is_complete(options.venv, options.requirements):
+        if is_complete(options.venv, options.requirements, kernel, options.without_pins):
             print(f"{options.venv} is up to date.")
             return 0
-        set_up(options.venv, options.requirements, options.gigabytes, log_name)
+        set_up(options.venv, options.requirements, options.gigabytes, log_name, kernel, options.without_pins)
     except KeyboardInterrupt:
         print("\nSet-up was interrupted; run it again, it goes on where it stopped.", file=sys.stderr)
         return 130

@@ -5,8 +5,15 @@ EfficientNet for phones: no squeeze-and-excitation, ReLU6 instead of swish
 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
 Both networks take RGB pictures scaled by `scale_pixels`.
 
+`python -m utils.backbone FILE.npz` writes the weights as NumPy arrays, for the kernel of notebook 04: it has Python 3.8 and
+no PyTorch.
+
 Importing this module imports neither PyTorch nor TensorFlow; the functions do.
 """
+import sys
+
+import numpy as np
+
 IMAGE_SIZE = 224  # pixels a side that the weights were trained at
 PIXEL_MEAN, PIXEL_STD = 127.0, 128.0  # from efficientnet_lite_builder.py of the repository above
 
@@ -44,17 +51,18 @@ def torch_backbone(include_top=False):
     return model.eval()
 
 
-def keras_backbone(include_top=False, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), fold_batch_norm=False):
+def keras_backbone(include_top=False, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), fold_batch_norm=False, weights=None):
     """A functional Keras model: scaled RGB (N, H, W, 3) -> pooled features (N, 1280), or ImageNet's logits (N, 1000) with
     include_top.
 
     input_shape: height, width, 3; (None, None, 3) takes any size.
     fold_batch_norm: whether batch norm, with its ImageNet statistics, is merged into the kernels and biases of the
     convolutions before it: the same outputs at nearly twice the speed on a CPU, for when the statistics stay as they are.
+    weights: arrays in the order of pretrained_weights, which is the default.
     Layers are named by stage and block: stem_conv, block1a_dwconv, ..., block7a_project_bn, head_conv, pool.
     """
-    import keras
-    from keras import layers
+    keras = _keras()
+    layers = keras.layers
 
     def conv(x, filters, kernel, stride, name):
         return layers.Conv2D(filters, kernel, stride, padding="same", use_bias=fold_batch_norm, name=name)(x)
@@ -82,15 +90,23 @@ def keras_backbone(include_top=False, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), f
     if include_top:
         x = layers.Dense(1000, name="logits")(x)
     model = keras.Model(inputs, x, name="efficientnet_lite0")
-    _fill(model)
+    _fill(model, pretrained_weights() if weights is None else weights)
     return model
 
 
-def _fill(model):
-    """Sets a Keras model's variables from PyTorch's tensors, layer by layer in the network's order."""
-    import keras
+def _keras():
+    """Keras 3; in the kernel of notebook 04 the Keras 2 that is a part of TensorFlow."""
+    try:
+        import keras
+    except ImportError:
+        from tensorflow import keras
+    return keras
 
-    tensors = iter([t.numpy() for t in pretrained_weights() if t.ndim])  # without batch norm's counts
+
+def _fill(model, weights):
+    """Sets a Keras model's variables from PyTorch's tensors, layer by layer in the network's order."""
+    keras = _keras()
+    tensors = iter([np.asarray(t) for t in weights if t.ndim])  # without batch norm's counts
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([next(tensors) for _ in range(4)])  # gamma, beta, mean, variance: PyTorch's order too
@@ -109,3 +125,7 @@ def _convolution(kernel, depthwise, gamma=None, beta=None, mean=None, variance=N
         return [kernel.transpose(axes)]
     gain = gamma / (variance + EPSILON) ** 0.5
     return [(kernel * gain[:, None, None, None]).transpose(axes), beta - mean * gain]
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], *[tensor.numpy() for tensor in pretrained_weights()])

@@ -1,9 +1,15 @@
 """`make bench`: how fast this course's tools are beside what one would use instead, in one run, as ratios.
 
-Today one part: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same
-photographs with the same number of threads. The contestants take turns, so that a machine that slows down slows all of
-them, and each ratio is the median of the ratios of the turns. Writes bench.json into the exported folder.
+`training` (utils/bench_training.py): until a classifier is as good as fastai's defaults make it.
+
+`inference`: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same photographs with
+the same number of threads. The contestants take turns, so that a machine that slows down slows all of them, and each ratio
+is the median of the ratios of the turns.
+
+`python -m utils.bench [training] [inference]` runs one part or, without a name, both, prints its tables and writes them into
+bench.json in the exported folder.
 """
+import argparse
 import json
 import statistics
 import sys
@@ -16,9 +22,9 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from utils import paths, photos
+from utils import bench_training, paths, photos
 from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone, scale_pixels, torch_backbone
-from utils.lesson import quiet, silent_stderr
+from utils.lesson import quiet, silent_stderr, written_whole
 
 TURNS = 9
 BATCH = 32
@@ -92,21 +98,54 @@ def compare(seconds, count):
         for name, times in seconds.items()}).T
 
 
-def main():
+def inference():
+    """{title: table} of the Core ML runtime beside the others."""
     pictures = bundled_pictures(BATCH)
     with tempfile.TemporaryDirectory() as folder:
         functions = contestants(Path(folder))
         answers = {name: function(pictures) for name, function in functions.items()}
         for name, logits in answers.items():  # a fast wrong answer is worth nothing
             assert np.abs(logits - answers[RUNTIME]).max() < 1e-2, f"{name} computes something else"
-        tables = {count: compare(take_turns(functions, pictures[:count]), count) for count in (1, BATCH)}
-    for count, table in tables.items():
-        print(f"\nEfficientNet-Lite0, {count} photograph{'s' * (count > 1)} at once:\n{table.round(2).to_string()}")
-    file = paths.exported("bench.json")
-    partial = file.with_suffix(".part")
-    partial.write_text(json.dumps({f"inference, {count} at once": table.to_dict("index")
-                                   for count, table in tables.items()}, indent=2))
-    partial.replace(file)
+        return {f"inference, {count} at once": compare(take_turns(functions, pictures[:count]), count)
+                for count in (1, BATCH)}
+
+
+def training():
+    """{title: table} of fastai with and without the recipe, and Keras."""
+    return {"training": bench_training.compare_training(bench_training.run_all())}
+
+
+PARTS = {"training": training, "inference": inference}
+
+
+def write_tables(tables, file):
+    """Adds tables, {title: DataFrame}, to a JSON file, or replaces those of the same titles. A missing figure is null."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    found.update({title: json.loads(table.to_json(orient="index")) for title, table in tables.items()})
+    with written_whole(file) as unfinished:
+        unfinished.write_text(json.dumps(found, indent=2))
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m utils.bench", description="How fast are the course's tools?")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)}; default: both")
+    parts = parser.parse_args(arguments).parts or list(PARTS)
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        print(f"No such part: {', '.join(unknown)}. There are {' and '.join(PARTS)}.", file=sys.stderr)
+        return 2
+    try:
+        for part in parts:
+            tables = PARTS[part]()
+            for title, table in tables.items():
+                print(f"\n{title}:\n{table.round(2).to_string()}", flush=True)
+            write_tables(tables, paths.exported("bench.json"))
+    except RuntimeError as error:
+        print(f"The benchmark stopped. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -2,14 +2,17 @@
 
 `python -m utils.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
 its own kernel and with notebooks/ as the working folder. The executed copies go to exported/notebooks/, the originals
-stay as they are. A failing cell stops the course. The environment variables PHOTOS and EXPORTED are passed on (paths.py);
+stay as they are. A failing cell stops the course; a notebook whose kernel this computer cannot have is left out, and
+named (OPTIONAL_KERNELS). The environment variables PHOTOS and EXPORTED are passed on (paths.py);
 where PHOTOS is a folder without photos.csv, its photographs are imported first and the notebooks work on the copies.
 """
 import argparse
 import contextlib
 import errno
 import hashlib
+import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -17,6 +20,11 @@ from pathlib import Path
 
 from utils import photos
 from utils.paths import EXPORTED, PHOTOS, ROOT
+
+
+OPTIONAL_KERNELS = {  # kernel: why a computer may lack it
+    "turi-create": "its kernel needs Python 3.8 on an x86-64 processor; `make setup` tells what would help",
+}
 
 
 class CourseError(Exception):
@@ -37,6 +45,23 @@ def kernel_environment():
 def find_notebooks(folder):
     """The numbered notebooks of a folder, in order."""
     return sorted(Path(folder).glob("[0-9][0-9]_*.ipynb"))
+
+
+def why_left_out(notebook):
+    """Why a notebook cannot run on this computer: half a sentence, or None where it can, or where that is for
+    run_notebook to say: only kernels of OPTIONAL_KERNELS may be missing."""
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    try:
+        name = json.loads(Path(notebook).read_text(encoding="utf-8"))["metadata"]["kernelspec"]["name"]
+        if name in OPTIONAL_KERNELS:
+            interpreter = KernelSpecManager().get_kernel_spec(name).argv[0]
+            return None if shutil.which(interpreter) else OPTIONAL_KERNELS[name]  # its Python may be gone
+    except NoSuchKernel:
+        return OPTIONAL_KERNELS[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no notebook
+    return None
 
 
 @contextlib.contextmanager
@@ -130,10 +155,15 @@ def run_course(notebooks, exported=EXPORTED, folder=PHOTOS):
     Raises CourseError."""
     os.environ.update(kernel_environment(), EXPORTED=str(exported), PHOTOS=str(folder))
     started, seconds = time.time(), {}
+    left_out = {notebook: why for notebook, why in zip(notebooks, map(why_left_out, notebooks)) if why}
     for notebook in notebooks:
+        if notebook in left_out:
+            print(f"{notebook.name}: left out, {left_out[notebook]}", flush=True)
+            continue
         seconds[notebook.name] = run_notebook(notebook, Path(exported) / "notebooks" / notebook.name)
         print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
-    print(f"\nAll {len(seconds)} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
+    ran = f"{len(seconds)} of {len(notebooks)}" if left_out else f"All {len(seconds)}"
+    print(f"\n{ran} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
     for name, size in made_since(exported, started):
         print(f"{size / 1e6:8.2f} MB  {name}")
 

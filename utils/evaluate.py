@@ -1,8 +1,10 @@
 """How good is an exported model on a folder of photographs?
 
 `python -m utils.evaluate MODEL DIR [--split test] [--json]`: DIR has one folder a class, or a photos.csv. Photographs are
-read and cropped as everywhere in the course (photos.read_photo); the model is run by coreml_runtime, so this works on any
-system. The exit code is 0, or 2 with one sentence on stderr where the model or the folder cannot be used.
+read and cropped as everywhere in the course (photos.read_photo). A Core ML model is run by coreml_runtime, a .tflite by
+LiteRT, an .onnx by ONNX Runtime, so this works on any system. Each gets the pictures as an app hands them over, pixel
+values 0..255 in RGB: what scaling a model needs, it must do itself. The exit code is 0, or 2 with one sentence on stderr
+where the model or the folder cannot be used.
 """
 import argparse
 import contextlib
@@ -16,44 +18,29 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from utils import coreml_runtime, photos
+from utils import calibration, coreml_runtime, photos, tflite
+from utils.intervals import wilson_interval  # also evaluate.wilson_interval: the notebooks' name for it
 
 BATCH = 32
 DEFAULT_THRESHOLD = 0.5  # a smaller top probability turns a photograph away, where the model's metadata names no other
-SUPPORTED = ".mlpackage (Core ML, ML Program)"
+DEFAULT_TEMPERATURE = 1.0  # the model's own probabilities, likewise
+CORE_ML = (".mlpackage", ".mlmodel")
+SUPPORTED = ".mlpackage and .mlmodel (Core ML), .tflite (LiteRT), .onnx"
 
 
 class EvaluationError(ValueError):
     """A model or folder that cannot be evaluated. The message says what is wrong, where, and what to do."""
 
 
-def wilson_interval(correct, n, z=1.96):
-    """Bounds (low, high) between 0 and 1 for the true share behind `correct` out of `n`; z=1.96 makes them a 95 % interval.
-
-    Wilson's score interval (1927, JASA 22, 209-212), which unlike the textbook one is right near 0 and 1 too.
-    Frames of one capture session are alike, so that the real uncertainty is larger. Raises ValueError when n < 1.
-    """
-    if not 0 <= correct <= n or n < 1:
-        raise ValueError(f"{correct} out of {n} is no share")
-    share, weight = correct / n, z * z / n
-    middle = (share + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * math.sqrt(share * (1 - share) / n + weight / (4 * n))
-    # At the ends the bound is exactly 0 or 1; the square root misses it by a rounding error.
-    return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
-
-
 class CoreMLClassifier:
-    """An .mlpackage that takes one picture and answers with probabilities.
+    """An .mlpackage or .mlmodel that takes one picture and answers with probabilities.
 
     Attributes: labels, list of strings in the order of training; size, (width, height) in pixels; threshold, the top
-    probability below which a photograph is turned away. Raises EvaluationError, coreml_runtime's errors.
+    probability below which a photograph is turned away; temperature, by which probabilities are changed before that
+    (calibration.with_temperature). Raises EvaluationError, coreml_runtime's errors.
     """
 
     def __init__(self, path, compute_precision="float32"):
-        path = Path(path)
-        if path.exists() and path.suffix != ".mlpackage":
-            raise EvaluationError(f"{path}: {path.suffix or 'a file without suffix'} cannot be evaluated; supported: "
-                                  f"{SUPPORTED}.")
         self._model = coreml_runtime.load(path, compute_precision)
         inputs = list(self._model.input_description.values())
         if len(inputs) != 1 or inputs != self._model.image_inputs:
@@ -64,20 +51,100 @@ class CoreMLClassifier:
         self.size = self._input.size
         self._keys = list(self._model.class_labels)
         self.labels = [str(label) for label in self._keys]
-        self.threshold = self._read_threshold(path)
-
-    def _read_threshold(self, path):
-        text = self._model.metadata.user_defined.get("threshold", DEFAULT_THRESHOLD)
-        with contextlib.suppress(ValueError):
-            if 0 <= float(text) <= 1:
-                return float(text)
-        raise EvaluationError(f"{path}: the threshold in its metadata is {text!r}; set a number between 0 and 1.")
+        self.threshold, self.temperature = _calibration(path, self._model.metadata.user_defined)
 
     def probabilities(self, pictures):
         """PIL images of the right size -> array (N, classes), columns in the order of `labels`."""
         answers = self._model.predict([{self._input.name: p.convert(self._input.mode)} for p in pictures])
         tables = [next(v for v in answer.values() if isinstance(v, dict)) for answer in answers]
         return np.array([[table[key] for key in self._keys] for table in tables])
+
+
+class ArrayClassifier:
+    """What .tflite and .onnx have in common: one picture goes in as an array of pixel values 0..255, (1, H, W, 3) or
+    (1, 3, H, W), probabilities (1, classes) come out, and the labels are in the file's metadata.
+
+    Attributes as of CoreMLClassifier. Raises EvaluationError.
+    """
+
+    def __init__(self, path, shape, labels, metadata, predict):
+        if len(shape) != 4 or 3 not in (shape[1], shape[3]) or not all(isinstance(n, int) for n in shape[1:]):
+            raise EvaluationError(f"{path}: its input is {'x'.join(map(str, shape))} and not one RGB picture of a fixed "
+                                  "size; export it with an input of 1xHxWx3 or 1x3xHxW.")
+        if not labels:
+            raise EvaluationError(f"{path}: has no class labels; put `labels`, a line a class, into its metadata.")
+        self._channels_first = shape[1] == 3
+        height, width = shape[2:] if self._channels_first else shape[1:3]
+        self.size, self.labels = (width, height), labels
+        self.threshold, self.temperature = _calibration(path, metadata)
+        self._path, self._predict = path, predict
+
+    def probabilities(self, pictures):
+        """PIL images of the right size -> array (N, classes), columns in the order of `labels`."""
+        return np.concatenate([self._row(np.asarray(picture.convert("RGB"))[None]) for picture in pictures])
+
+    def _row(self, pixels):
+        pixels = pixels.transpose(0, 3, 1, 2) if self._channels_first else pixels
+        row = np.asarray(self._predict(pixels), np.float64).reshape(1, -1)
+        if row.shape[1] != len(self.labels):
+            raise EvaluationError(f"{self._path}: answers with {row.shape[1]} numbers and has {len(self.labels)} class "
+                                  "labels; export it with the labels that it was trained on.")
+        if not (row.min() >= 0 and abs(row.sum() - 1) < 0.1):  # quantized ones do not add up exactly; NaN fails
+            raise EvaluationError(f"{self._path}: its answers are no probabilities; export it with a softmax at the "
+                                  "end, and check its numbers against the model it came from.")
+        return row
+
+
+def _tflite_classifier(path):
+    model = tflite.TFLiteModel(path)
+    return ArrayClassifier(path, model.shape, model.labels, model.metadata, model.predict)
+
+
+def _onnx_classifier(path):
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no class in common
+        raise EvaluationError(f"{path}: ONNX Runtime cannot read it ({str(error).splitlines()[0]}).") from None
+    inputs, metadata = session.get_inputs(), session.get_modelmeta().custom_metadata_map
+    if len(inputs) != 1:
+        raise EvaluationError(f"{path}: has {len(inputs)} inputs; export it with one picture as its only input.")
+    name, dtype = inputs[0].name, np.uint8 if inputs[0].type == "tensor(uint8)" else np.float32
+    return ArrayClassifier(path, tuple(inputs[0].shape), metadata.get("labels", "").splitlines(), metadata,
+                           lambda pixels: session.run(None, {name: pixels.astype(dtype)})[0])
+
+
+def load_classifier(path, compute_precision="float32"):
+    """The classifier in a file, by its suffix: a CoreMLClassifier or an ArrayClassifier.
+
+    compute_precision: of a Core ML model; the others compute as they are. Raises EvaluationError, coreml_runtime's and
+    tflite's errors.
+    """
+    path = Path(path)
+    if path.suffix in CORE_ML:
+        return CoreMLClassifier(path, compute_precision)
+    readers = {".tflite": _tflite_classifier, ".onnx": _onnx_classifier}
+    if path.suffix not in readers:
+        raise EvaluationError(f"{path}: {path.suffix or 'a file without suffix'} cannot be evaluated; supported: "
+                              f"{SUPPORTED}.")
+    if compute_precision != "float32":
+        raise EvaluationError(f"{path}: only a Core ML model can be computed in {compute_precision}; leave it out.")
+    return readers[path.suffix](path)
+
+
+def _calibration(path, metadata):
+    threshold = _number(path, metadata, "threshold", DEFAULT_THRESHOLD, "between 0 and 1", lambda x: 0 <= x <= 1)
+    temperature = _number(path, metadata, "temperature", DEFAULT_TEMPERATURE, "above 0", lambda x: 0 < x < math.inf)
+    return threshold, temperature
+
+
+def _number(path, metadata, key, default, wanted, is_allowed):
+    text = metadata.get(key, default)
+    with contextlib.suppress(ValueError, TypeError):
+        if is_allowed(float(text)):
+            return float(text)
+    raise EvaluationError(f"{path}: the {key} in its metadata is {text!r}; set a number {wanted}.")
 
 
 def read_folder(folder, split=None):
@@ -105,10 +172,10 @@ def evaluate(model_path, folder, split=None, compute_precision="float32"):
     per_class: {label: {accuracy, interval, n}}; confusion: {true label: {predicted label: photographs}};
     seconds_per_photo: of the model alone, without reading; unreadable: the files that could not be read;
     unknown, where the folder has photographs of `other`: threshold; turned_away, the share of those n with a top
-    probability below it; kept, the share of rightly classified photographs that reach it.
-    Raises EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError.
+    probability below it, after the model's temperature; kept, the share of rightly classified photographs that reach it.
+    Raises EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError, tflite.TFLiteError.
     """
-    model = CoreMLClassifier(model_path, compute_precision)
+    model = load_classifier(model_path, compute_precision)
     table = read_folder(folder, split)
     strange = sorted(set(table["label"]) - set(model.labels) - {photos.OTHER})
     if strange:
@@ -118,7 +185,8 @@ def evaluate(model_path, folder, split=None, compute_precision="float32"):
     read = ~table["file"].isin(unreadable).to_numpy()
     if not (table["label"][read] != photos.OTHER).any():
         raise EvaluationError(f"{folder}: no readable photograph of any class that {model_path} knows.")
-    result = summarize(table["label"][read], probabilities, model.labels, model.threshold)
+    calibrated = calibration.with_temperature(probabilities, model.temperature)
+    result = summarize(table["label"][read], calibrated, model.labels, model.threshold)
     return {**result, "seconds_per_photo": seconds / int(read.sum()), "unreadable": unreadable}
 
 
@@ -207,7 +275,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         result = evaluate(options.model, options.folder, options.split, options.compute_precision)
-    except (EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError) as error:
+    except (EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError, tflite.TFLiteError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -13,9 +13,11 @@ from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
 
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
-HEAD_EXAMPLES = 1500  # that the head is trained on at least: few photographs are augmented more often
-FINE_TUNING_STEPS = 432  # more gain a little and cost two cores their time: measured in data/README.md
-INPUT_SIZE = 256  # pixels a side of what the classifier is shown: an average-pooled network takes any, and small parts gain
+HEAD_EXAMPLES = 3456  # that the head is trained on at least: few photographs are augmented more often
+FINE_TUNING_STEPS = 540  # more gain a little and cost two cores their time: measured in data/README.md
+# Pixels a side of what the classifier is shown: more than the training crops have, in which augmentation makes parts
+# look larger (Touvron et al. 2019, Fixing the train-test resolution discrepancy). An average-pooled network takes any.
+INPUT_SIZE = 288
 CHECKPOINTS, VALIDATED = 8, 96  # how often, and on how many pictures, fine-tuning is looked at on its way
 
 
@@ -207,23 +209,26 @@ def _loss():
     return keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
 
 
-def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=20, learning_rate=2e-3,
-               settings=Augmentation(), seed=0):
-    """Trains the head of a classifier on features of the frozen backbone, computed once for one or more augmented copies
-    of each picture. Returns Keras' History.
+def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=10, size=192,
+               learning_rate=2e-3, settings=Augmentation(), seed=0):
+    """Trains the head of a classifier on features of the frozen backbone, computed once for augmented copies of the
+    pictures, at least HEAD_EXAMPLES in all; the weights are averaged. Returns Keras' History.
 
-    pictures: uint8 (N, H, W, 3) with H, W >= 224; targets: integers (N,); valid_pictures: uint8 (M, S, S, 3), any S.
+    pictures: uint8 (N, H, W, 3); targets: integers (N,); valid_pictures: uint8 (M, S, S, 3), any S; size: side in pixels
+    of the training crops.
     """
     keras.utils.set_random_seed(seed)  # the order of a shuffled dataset depends on this one, too
     classes = model.output_shape[-1]
     extractor = keras.Model(model.input, model.get_layer("pool").output)
-    steps = -(-max(len(pictures), HEAD_EXAMPLES) // EVALUATION_BATCH)
-    batches = training_batches(pictures, targets, classes, EVALUATION_BATCH, settings=settings, seed=seed).take(steps)
+    batches = training_batches(pictures, targets, classes, EVALUATION_BATCH, size, settings, seed)
+    batches = batches.take(-(-max(len(pictures), HEAD_EXAMPLES) // EVALUATION_BATCH))
     features, one_hot = map(np.concatenate, zip(*[(extractor.predict_on_batch(x), y) for x, y in batches]))
     valid = predict(extractor, valid_pictures), keras.ops.one_hot(valid_targets, classes)
     head = keras.Sequential([model.get_layer(name) for name in ("dropout", "logits", "probabilities")])
-    head.compile(keras.optimizers.AdamW(learning_rate), _loss(), metrics=["accuracy"])
-    return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0)
+    optimizer = keras.optimizers.AdamW(learning_rate, use_ema=True, ema_momentum=0.99)
+    head.compile(optimizer, _loss(), metrics=["accuracy"])
+    return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0,
+                    callbacks=[keras.callbacks.SwapEMAWeights()])
 
 
 def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv",
@@ -233,14 +238,15 @@ def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="bl
     History with CHECKPOINTS entries; its validation is of the averaged weights.
 
     pictures, targets, valid_pictures, valid_targets: as for train_head; of the last two at most VALIDATED, evenly spaced,
-    are used. steps: how many batches; with few pictures fewer, so that none is seen more than 40 times. size: side in
+    are used. steps: how many batches, where each picture is then seen 2 to 40 times; otherwise more or fewer. size: side in
     pixels of the training crops; small ones are fast. keep: share of the weights before training in those that the model
     has at the end; fine-tuned weights forget what helps on photographs of another kind (Wortsman et al. 2022, Robust
     fine-tuning of zero-shot models).
     """
     before = model.get_weights()
     freeze_before(model, first)
-    a_checkpoint = max(1, min(steps, 40 * len(pictures) // batch_size) // CHECKPOINTS)
+    once = len(pictures) / batch_size
+    a_checkpoint = max(1, round(min(max(steps, 2 * once), 40 * once) / CHECKPOINTS))
     steps = a_checkpoint * CHECKPOINTS
     warm_up = 1 + steps // 10
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up)

@@ -15,6 +15,10 @@ from pathlib import Path
 
 from utils.paths import EXPORTED, ROOT
 
+if sys.version_info < (3, 9):  # the kernel of notebook 04
+    REQUIREMENTS = ("environments/turi-create.txt",)
+else:
+    REQUIREMENTS = ("requirements.txt", "environments/tf-coreml.txt")
 DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}  # other names under which a package is installed
 
 
@@ -49,17 +53,13 @@ def silent_stderr():
 
 
 def required_versions():
-    """{distribution: pinned version} of requirements.txt, without the lines that are for another system."""
-    found = {}
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
-        match = re.match(r"([\w.-]+)==([\w.]+)", line)
-        if match:
-            found[match[1]] = match[2]
-    return found
+    """{distribution: pinned version} of all that `make setup` puts into the environment of the kernel python3."""
+    lines = [line for name in REQUIREMENTS for line in (ROOT / name).read_text().splitlines()]
+    return {match[1]: match[2] for match in (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines) if match}
 
 
 def check_environment(*packages):
-    """Prints [OK] or [FAIL] for each of the named packages of requirements.txt (all when none is named).
+    """Prints [OK] or [FAIL] for each of the named packages of REQUIREMENTS (all when none is named).
 
     Raises RuntimeError, after the list, when a package is missing or another `utils` than the course's was imported. A
     version that is not the pinned one is only pointed out.
@@ -84,8 +84,9 @@ def check_environment(*packages):
     else:
         print("[OK] utils is the course's own")
     if failed:
-        raise RuntimeError(f"{', '.join(failed)}: run `make setup`, or `pip install -r requirements.txt` in the course's "
-                           "folder, and restart the kernel.")
+        raise RuntimeError(f"{', '.join(failed)}: run `make setup`, or `pip install -r {REQUIREMENTS[0]}` in the course's "
+                           "folder (for tfcoreml `pip install --no-deps -r environments/tf-coreml.txt`), and restart the "
+                           "kernel.")
 
 
 def _installed(distribution):
@@ -142,7 +143,8 @@ def written_whole(path):
     that of an older one, when the block has succeeded; otherwise nothing changes and nothing is left behind."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent, ignore_cleanup_errors=True) as folder:
+    options = {"ignore_cleanup_errors": True} if sys.version_info >= (3, 10) else {}  # notebook 04 has Python 3.8
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent, **options) as folder:
         unfinished = Path(folder) / path.name  # libraries insist on the suffix
         yield unfinished
         if path.is_dir():

@@ -161,3 +161,116 @@ def parity_plot(expected, found, names=("expected", "found"), limit=None):
         right.legend()
     right.set(xscale="log", xlabel="absolute difference", ylabel="number of outputs")
     return figure
+
+
+def size_against_accuracy(table, largest_loss=0.005, most_megabytes=2.5):
+    """Megabytes of each file against its accuracy, with the corner in which a file may be shipped shaded.
+
+    table: a DataFrame indexed by the file's name with the columns megabytes and accuracy (0..1); its first row is the
+    reference. largest_loss: of accuracy against the reference.
+    """
+    figure, axes = _figure(8, 4.2)
+    axis = axes[0, 0]
+    floor = table["accuracy"].iloc[0] - largest_loss
+    low = min(table["accuracy"].min(), floor)
+    axis.set(xlabel="megabytes", ylabel="top-1 accuracy on the test photographs", xscale="log",
+             ylim=(low - 0.06 * (1 - low), min(1.01, table["accuracy"].max() + 0.12 * (1 - low))))
+    left = table["megabytes"].min() * 0.8
+    axis.set_xlim(left, table["megabytes"].max() * 1.5)
+    axis.fill_between([left, most_megabytes], floor, axis.get_ylim()[1], color=PALETTE[3], alpha=0.25,
+                      label=f"at most {most_megabytes:g} MB, at most {100 * largest_loss:g} points lost")
+    for i, (name, row) in enumerate(table.iterrows()):
+        axis.plot(row["megabytes"], row["accuracy"], MARKERS[i % len(MARKERS)], markersize=7, linestyle="none",
+                  color=PALETTE[i % len(PALETTE)], markeredgecolor="black", markeredgewidth=0.5, label=name)
+    ticks = [n for n in (0.5, 1, 2, 3, 5, 7, 10, 14, 20, 50) if left <= n <= axis.get_xlim()[1]]
+    axis.set_xticks(ticks, [f"{n:g}" for n in ticks])
+    axis.set_xticks([], minor=True)
+    axis.grid(alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    return figure
+
+
+def reliability_diagram(before, after, names=("before", "after")):
+    """Accuracy against confidence, two sets of probabilities; the area of a dot grows with the photographs in its bin.
+
+    before, after: (confidence, accuracy, n) each, as calibration.reliability returns them.
+    """
+    figure, axes = _figure(4.6, 4.2)
+    axis = axes[0, 0]
+    axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="calibrated")
+    for i, (confidence, accuracy, n) in enumerate((before, after)):
+        filled = n > 0
+        axis.plot(confidence[filled], accuracy[filled], color=PALETTE[2 * i], linestyle=("--", "-")[i], linewidth=1)
+        axis.scatter(confidence[filled], accuracy[filled], 12 + 400 * n[filled] / n.sum(), color=PALETTE[2 * i],
+                     marker=MARKERS[i], alpha=0.8, label=names[i])
+    axis.set(xlabel="confidence: largest probability", ylabel="share of right answers", xlim=(0, 1.03), ylim=(0, 1.03))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    return figure
+
+
+def rejection_curve(curves, marked=None, aims=None):
+    """Strangers that are turned away against right answers that are kept, a line a score; up and to the right is better.
+
+    curves: {name: (kept, turned_away)}, arrays of 0..1, an entry a threshold; marked: {name: (kept, turned_away)}, single
+    points such as the chosen threshold; aims: (kept, turned_away) of a corner to reach, drawn as dashed lines.
+    """
+    figure, axes = _figure(6.4, 4.2)
+    axis = axes[0, 0]
+    for i, (name, (kept, away)) in enumerate(curves.items()):
+        axis.plot(kept, away, color=PALETTE[i], linestyle=("-", "--", "-.", ":")[i % 4], label=name)
+    for i, (name, (kept, away)) in enumerate((marked or {}).items()):
+        axis.plot(kept, away, MARKERS[i], color="black", markersize=8, linestyle="none", label=name)
+    if aims:
+        axis.axvline(aims[0], color="0.5", linestyle="--", linewidth=1)
+        axis.axhline(aims[1], color="0.5", linestyle="--", linewidth=1, label="the aims")
+    axis.set(xlabel="right answers kept", ylabel="strangers turned away", xlim=(0.5, 1.01), ylim=(0, 1.01))
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    return figure
+
+
+def shares(table, xlabel, reference=None):
+    """A bar a row with its share at the end, groups told apart by colour and hatching.
+
+    table: a DataFrame indexed by what was changed, with the columns group and share (0..1); reference: a share drawn as a
+    dashed line.
+    """
+    groups = list(dict.fromkeys(table["group"]))
+    figure, axes = _figure(8, 0.9 + 0.3 * len(table))
+    axis = axes[0, 0]
+    for row, (_, each) in enumerate(table.iterrows()):
+        i = groups.index(each["group"])
+        axis.barh(row, each["share"], color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)], edgecolor="white",
+                  label=None if (table["group"].iloc[:row] == each["group"]).any() else each["group"])
+        axis.text(each["share"] + 0.01, row, f"{each['share']:.0%}", va="center", fontsize=8)
+    if reference is not None:
+        axis.axvline(reference, color="black", linestyle="--", linewidth=1, label="unchanged")
+    axis.set_yticks(range(len(table)), table.index)
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel, xlim=(0, 1.08), axisbelow=True)
+    axis.grid(axis="x", alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    return figure
+
+
+def routes_chart(table):
+    """The open routes' accuracy on the test photographs with its interval, and their megabytes.
+
+    table: rows of routes.read_routes with status open.
+    """
+    figure, axes = _figure(9, 1.2 + 0.42 * len(table), 1, 2, sharey=True)
+    left, right = axes.flat
+    rows = np.arange(len(table))
+    spread = np.clip([table["accuracy"] - table["low"], table["high"] - table["accuracy"]], 0, None)
+    left.errorbar(table["accuracy"], rows, xerr=spread, fmt=MARKERS[0], color=PALETTE[0], capsize=4)
+    left.set_yticks(rows, table["route"])
+    left.invert_yaxis()
+    left.set(xlabel="top-1 accuracy with 95 % interval")
+    right.barh(rows, table["megabytes"], color=PALETTE[1])
+    for row, megabytes in zip(rows, table["megabytes"]):
+        right.text(megabytes, row, f" {megabytes:.1f}", va="center", fontsize=8)
+    right.set(xlabel="megabytes", xlim=(0, 1.2 * table["megabytes"].max()), axisbelow=True)
+    for axis in (left, right):
+        axis.grid(axis="x", alpha=0.3)
+    return figure

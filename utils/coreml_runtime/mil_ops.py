@@ -529,6 +529,16 @@ def slice_by_index(x: Tensor, begin: list[int], end: list[int], stride: list[int
 
 
 @operator
+def slice_update(x: Tensor, update: Tensor, begin: list[int], end: list[int], stride: list[int] | None = None,
+                 begin_mask: list[bool] | None = None, end_mask: list[bool] | None = None,
+                 squeeze_mask: list[bool] | None = None) -> Tensor:
+    """`x` with `update` in the place that `slice_by_index` takes with the same arguments."""
+    places = torch.arange(x.numel()).reshape(x.shape)
+    taken = slice_by_index(places, begin, end, stride, begin_mask, end_mask, squeeze_mask)
+    return x.flatten().index_copy(0, taken.flatten(), update.flatten()).reshape(x.shape)
+
+
+@operator
 def slice_by_size(x: Tensor, begin: list[int], size: list[int]) -> Tensor:
     """`size` elements of every axis from `begin`; -1 takes all that are left."""
     return x[tuple(slice(b, None if n == -1 else b + n) for b, n in zip(begin, size))]
@@ -555,6 +565,45 @@ def gather_nd(x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices:
     if batch_dims:
         return torch.stack([gather_nd(a, b, batch_dims - 1) for a, b in zip(x, indices)])
     return x[tuple(indices.long().unbind(-1))]
+
+
+def _scattered(data: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: str) -> Tensor:
+    """`data` [...] changed at `indices` along `axis` by `updates`; these two have one shape, and indices may repeat."""
+    if mode == "update":
+        return data.scatter(axis, indices, updates)
+    if mode in ("sub", "div"):
+        mode, updates = ("add", -updates) if mode == "sub" else ("mul", 1 / updates)
+    reduction = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}[mode]
+    return data.scatter_reduce(axis, indices, updates, reduction)
+
+
+@operator
+def scatter(data: Tensor, indices: Tensor, updates: Tensor, axis: int = 0, mode: str = "add",
+            validate_indices: bool = False) -> Tensor:
+    """`data` with the slice at each of `indices` [n] along `axis` changed by one of `updates` [..., n, ...]."""
+    axis %= data.ndim
+    shape = [-1 if i == axis else 1 for i in range(data.ndim)]
+    return _scattered(data, (indices.long() % data.shape[axis]).reshape(shape).expand_as(updates), updates, axis, mode)
+
+
+@operator
+def scatter_along_axis(data: Tensor, indices: Tensor, updates: Tensor, axis: int = 0, mode: str = "add",
+                       validate_indices: bool = False) -> Tensor:
+    """The counterpart of `gather_along_axis`: `indices` and `updates` have one shape."""
+    return _scattered(data, indices.long() % data.shape[axis], updates, axis, mode)
+
+
+@operator
+def scatter_nd(data: Tensor, indices: Tensor, updates: Tensor, mode: str = "add", validate_indices: bool = False
+               ) -> Tensor:
+    """`data` with the slices at the coordinates in the last axis of `indices` changed by `updates`."""
+    depth = indices.shape[-1]
+    sizes = data.shape[:depth]
+    strides = torch.tensor([math.prod(sizes[i + 1:]) for i in range(depth)])
+    rows = ((indices.long() % torch.tensor(sizes)) * strides).sum(-1).reshape(-1, 1)
+    slices = data.reshape(math.prod(sizes), -1)
+    updates = updates.reshape(len(rows), -1)
+    return _scattered(slices, rows.expand_as(updates), updates, 0, mode).reshape(data.shape)
 
 
 @operator
@@ -588,6 +637,32 @@ def space_to_depth(x: Tensor, block_size: int) -> Tensor:
     n, c, h, w = x.shape
     blocks = x.reshape(n, c, h // block_size, block_size, w // block_size, block_size)
     return blocks.permute(0, 3, 5, 1, 2, 4).reshape(n, c * block_size ** 2, h // block_size, w // block_size)
+
+
+@operator
+def space_to_batch(x: Tensor, block_shape: list[int], paddings: list[list[int]]) -> Tensor:
+    """[N, C, H, W], padded with zeros, to [b₀ b₁ N, C, H / b₀, W / b₁]: each block's pixels go to different pictures."""
+    x = pad_spatial(x, [*paddings[0], *paddings[1]])
+    n, c, h, w = x.shape
+    rows, columns = block_shape
+    blocks = x.reshape(n, c, h // rows, rows, w // columns, columns).permute(3, 5, 0, 1, 2, 4)
+    return blocks.reshape(n * rows * columns, c, h // rows, w // columns)
+
+
+@operator
+def batch_to_space(x: Tensor, block_shape: list[int], crops: list[list[int]]) -> Tensor:
+    """The inverse of `space_to_batch`, where `crops` is what it padded."""
+    n, c, h, w = x.shape
+    rows, columns = block_shape
+    blocks = x.reshape(rows, columns, n // (rows * columns), c, h, w).permute(2, 3, 4, 0, 5, 1)
+    return crop(blocks.reshape(n // (rows * columns), c, h * rows, w * columns), *crops)
+
+
+@operator
+def sliding_windows(x: Tensor, axis: int, size: int, stride: int = 1) -> Tensor:
+    """Every window of `size` along `axis`, one each `stride`: the windows along `axis`, what is in them on the next."""
+    axis %= x.ndim
+    return x.unfold(axis, size, stride).movedim(-1, axis + 1)
 
 
 # ---- making tensors --------------------------------------------------------------------------------------------------
@@ -697,6 +772,33 @@ def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: s
             nearest = points if sampling_mode == "DEFAULT" else points + 0.5
             x = x.index_select(axis, nearest.long())
     return x
+
+
+@operator
+def resample(x: Tensor, coordinates: Tensor, sampling_mode: str, padding_mode: str, padding_value: float,
+             coordinates_mode: str, align_corners: bool) -> Tensor:
+    """`x` [N, C, H, W] at the points `coordinates` [N, H', W', 2], each (column, row)."""
+    sizes = torch.tensor([x.shape[-1], x.shape[-2]], dtype=torch.float32)
+    points = coordinates.float()
+    if coordinates_mode != "unnormalized":
+        share = points if coordinates_mode == "normalized_zero_to_one" else (points + 1) / 2
+        points = share * (sizes - 1) if align_corners else share * sizes - 0.5
+    # torch reflects at the outermost pixels' middles with align_corners, and at their edges without.
+    at_middles = padding_mode == "reflection"
+    grid = 2 * points / (sizes - 1) - 1 if at_middles else (2 * points + 1) / sizes - 1
+    offset = padding_value if padding_mode == "constant" else 0.0
+    torch_mode = {"constant": "zeros", "border": "border", "reflection": "reflection", "symmetric": "reflection"}
+    return F.grid_sample(x - offset, grid, sampling_mode, torch_mode[padding_mode], at_middles) + offset
+
+
+@operator
+def affine(x: Tensor, transform_matrix: Tensor, output_height: int, output_width: int, sampling_mode: str,
+           padding_mode: str, padding_value: float, coordinates_mode: str, align_corners: bool) -> Tensor:
+    """`x` [N, C, H, W] turned, moved and scaled: `transform_matrix` [N or 1, 6] leads from an output's (column, row), each
+    from -1 to 1, to where it is read."""
+    matrix = transform_matrix.reshape(-1, 2, 3).expand(len(x), 2, 3)
+    grid = F.affine_grid(matrix, [len(x), x.shape[1], output_height, output_width], align_corners)
+    return resample(x, grid, sampling_mode, padding_mode, padding_value, coordinates_mode, align_corners)
 
 
 # ---- quantized activations and the classifier ------------------------------------------------------------------------

@@ -1,14 +1,12 @@
 """Runs a function of an ML Program (MIL, Core ML's intermediate language) with PyTorch on the CPU.
 
-The program is walked as `torch.fx.Interpreter` walks a graph: `run` goes through the operations in order, `run_node`
-computes one of them, and the function that does it is looked up by name in `mil_ops.OPERATORS`.
+The function that computes an operation is looked up by the operation's name in `mil_ops.OPERATORS`.
 """
 
-import functools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,43 +15,16 @@ from torch import Tensor
 
 from . import onednn
 from .errors import UnknownOperator
+from .interpreter import Interpreter, Node
 from .mil_ops import OPERATORS, Operator
 
 CONSTANTS = re.compile(r"const|constexpr_\w+")
 """Operations that hold weights, plain or compressed. coremltools unpacks them when the model is loaded."""
 
-BATCH_TOLERANCE = 0.02
-"""How far a value computed in a batch may be from the one computed alone, as a fraction of the largest value. Rounding
-to float16 adds up to less; mixing two inputs changes values altogether."""
-
-
-@dataclass(eq=False)
-class Node:
-    """One operation: where each of its arguments comes from, and the names of the values that it makes."""
-
-    operator: Operator
-    op_type: str
-    name: str
-    outputs: tuple[str, ...]
-    parameters: dict[str, Any] = field(default_factory=dict)
-    """Arguments known beforehand, as Python values."""
-    tensors: dict[str, str | list[str]] = field(default_factory=dict)
-    """Arguments that are tensors, or lists of tensors: the names of the values."""
-    computed: dict[str, str] = field(default_factory=dict)
-    """Arguments that the program computes but the operator takes as Python values, such as a shape."""
-    last_used: list[str] = field(default_factory=list)
-    """Values that no later operation needs."""
-
-    @property
-    def inputs(self) -> Iterable[str]:
-        """The names of all values that it reads."""
-        for name in (*self.tensors.values(), *self.computed.values()):
-            yield from [name] if isinstance(name, str) else name
-
 
 def check_operators(names: Iterable[str], file: str) -> None:
     """Raise `UnknownOperator` unless every one of `names`, the operators used by `file`, can be run."""
-    unknown = sorted({name for name in names if name not in OPERATORS and not CONSTANTS.fullmatch(name)})
+    unknown = sorted({name for name in names if name not in OPERATORS and name != "cond" and not CONSTANTS.fullmatch(name)})
     if unknown:
         raise UnknownOperator(
             f"{file}: the runtime does not know the Core ML operator{'s' * (len(unknown) > 1)} {', '.join(unknown)}; "
@@ -76,7 +47,21 @@ def as_parameter(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
-class MLProgram:
+@dataclass
+class Branch:
+    """What a `cond` runs in one of its two cases."""
+
+    nodes: list[Node]
+    outputs: list[str]
+
+    @property
+    def reads(self) -> set[str]:
+        """The values of the program around it that it needs."""
+        made = {name for node in self.nodes for name in node.outputs}
+        return ({name for node in self.nodes for name in node.inputs} | set(self.outputs)) - made
+
+
+class MLProgram(Interpreter):
     """One function of an ML Program, its weights converted and ready to run.
 
     Args:
@@ -99,77 +84,6 @@ class MLProgram:
                 self._constant(var)
         self._note_last_uses()
 
-    @torch.inference_mode()
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The program's outputs, by name, for `inputs`: float32 or int32 tensors by name.
-
-        Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
-        """
-        values = self._start(inputs)
-        for node in self.nodes:
-            self.run_node(node, values)
-            for name in node.last_used:
-                del values[name]
-        return {name: values[name] for name in self.outputs}
-
-    def run_node(self, node: Node, values: dict[str, Any]) -> None:
-        """Compute one operation from `values`, and add what it makes to them."""
-        arguments = dict(node.parameters)
-        for keyword, name in node.tensors.items():
-            arguments[keyword] = values[name] if isinstance(name, str) else [values[n] for n in name]
-        for keyword, name in node.computed.items():
-            arguments[keyword] = values[name].tolist()
-        try:
-            results = node.operator.compute(**arguments)
-        except Exception as error:
-            error.add_note(f"while running {node.op_type} '{node.name}' of {self.file}")
-            raise
-        results = results if isinstance(results, tuple) else (results,)
-        for name, result in zip(node.outputs, results, strict=True):
-            values[name] = self._rounded(result)
-
-    @property
-    def class_labels(self) -> list[str] | list[int]:
-        """The labels that the program's `classify` chooses from; empty where it has none."""
-        return next((node.parameters["classes"] for node in self.nodes if "classes" in node.parameters), [])
-
-    @functools.cached_property
-    def is_batchable(self) -> bool:
-        """Whether inputs stacked along the first axis are answered as each alone would be.
-
-        Found out by trying: noise runs through the program, two inputs stacked and each alone, and after every
-        operation the values must be the same. A shape that is fixed in the program, or an operation across the
-        first axis, such as a softmax over it, shows here.
-        """
-        if any(not shape or shape[0] != 1 for shape in self.input_shapes.values()) or not all(
-                isinstance(n, int) for shape in self.input_shapes.values() for n in shape):
-            return False
-        noise = torch.Generator().manual_seed(0)
-        pair = {name: torch.rand((2, *shape[1:]), generator=noise) * 255 for name, shape in self.input_shapes.items()}
-        runs = [pair, *({name: x[i:i + 1] for name, x in pair.items()} for i in range(2))]
-        try:
-            with torch.inference_mode():
-                together, first, second = runs = [self._start(inputs) for inputs in runs]
-                for node in self.nodes:
-                    for values in runs:
-                        self.run_node(node, values)
-                    if not all(_same(together[name], first[name], second[name]) for name in node.outputs):
-                        return False
-                    for name in node.last_used:
-                        for values in runs:
-                            del values[name]
-        except (RuntimeError, IndexError, ValueError):
-            return False
-        return True
-
-    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-        return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
-
-    def _rounded(self, value: Any) -> Any:
-        if self.round_to_float16 and isinstance(value, Tensor) and value.is_floating_point():
-            return value.half().float()
-        return value
-
     @staticmethod
     def _is_constant(op: Any) -> bool:
         return bool(CONSTANTS.fullmatch(op.op_type)) or all(var.val is not None for var in op.outputs)
@@ -181,6 +95,8 @@ class MLProgram:
         return var.name
 
     def _node(self, op: Any) -> Node:
+        if op.op_type == "cond":
+            return self._cond(op)
         known = OPERATORS[op.op_type]
         node = Node(known, op.op_type, op.name, tuple(var.name for var in op.outputs))
         for keyword, argument in op.inputs.items():
@@ -201,6 +117,22 @@ class MLProgram:
                 isinstance(n, int) for n in op.outputs[0].shape):
             node.parameters["shape"] = [-1, *op.outputs[0].shape[1:]]  # the first axis may hold a batch
         return node
+
+    def _cond(self, op: Any) -> Node:
+        """One of two branches, which read values of the program around them."""
+        branches = [Branch([self._node(inner) for inner in block.operations if not self._is_constant(inner)],
+                           [self._reference(var) for var in block.outputs]) for block in op.blocks]
+        read = {name for branch in branches for name in branch.reads}
+
+        def compute(pred: Tensor, **values: Tensor) -> tuple[Any, ...]:
+            branch = branches[0] if pred else branches[1]
+            for node in branch.nodes:
+                self.run_node(node, values)
+            return tuple(values[name] for name in branch.outputs)
+
+        keywords = frozenset({"pred", *read})
+        tensors = {name: name for name in read} | {"pred": self._reference(op.pred)}
+        return Node(Operator(compute, keywords, keywords), "cond", op.name, tuple(v.name for v in op.outputs), tensors=tensors)
 
     def _reference(self, var: Any) -> str:
         return self._constant(var) if _is_known(var) else var.name
@@ -233,13 +165,6 @@ class MLProgram:
         self.nodes = nodes
         self.constants = {name: tensor for name, tensor in self.constants.items() if name in read}
 
-    def _note_last_uses(self) -> None:
-        seen = {*self.constants, *self.outputs}
-        for node in reversed(self.nodes):
-            for name in {*node.outputs, *node.inputs} - seen:
-                node.last_used.append(name)
-                seen.add(name)
-
 
 def _is_known(var: Any) -> bool:
     """Whether a value of the program is the same in every run."""
@@ -251,13 +176,3 @@ def _constant_value(var: Any) -> Any:
     if var.val is None:
         return var.op.materialized_val_inference()
     return [label.val for label in var.val] if hasattr(var.val, "ls") else var.val
-
-
-def _same(together: Any, first: Any, second: Any) -> bool:
-    """Whether a value computed for two inputs stacked is that of each input, one after the other."""
-    if isinstance(together, list):
-        return len(together) == len(first) + len(second)
-    apart = torch.cat([torch.atleast_1d(first), torch.atleast_1d(second)]).float()
-    if together.shape != apart.shape:
-        return False
-    return bool((together - apart).abs().max() <= BATCH_TOLERANCE * apart.abs().max())

@@ -14,8 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from . import neural_network
 from .errors import InputError, ModelFileError
+from .interpreter import Interpreter
 from .ml_program import MLProgram, check_operators
+from .neural_network import NeuralNetwork
+from .pipeline import KINDS as PIPELINES
+from .pipeline import Pipeline
 
 ComputePrecision = Literal["float32", "float16"]
 Prediction = dict[str, Any]
@@ -149,7 +154,7 @@ class Model:
         metadata: author, license, version, description.
     """
 
-    def __init__(self, path: Path, description: Any, program: MLProgram, compute_precision: ComputePrecision):
+    def __init__(self, path: Path, description: Any, program: Interpreter | Pipeline, compute_precision: ComputePrecision):
         self.path = path
         self.compute_precision = compute_precision
         self.input_description = {feature.name: _describe_input(feature) for feature in description.input}
@@ -164,6 +169,17 @@ class Model:
     def __repr__(self) -> str:
         inputs, outputs = ", ".join(self.input_description), ", ".join(self.output_names)
         return f"<Core ML model {self.path.name}: {inputs} -> {outputs}>"
+
+    @property
+    def program(self) -> Interpreter | Pipeline:
+        """The program itself, to walk through, or to record with one of PyTorch's exporters."""
+        return self._program
+
+    @property
+    def overflows(self) -> dict[str, str]:
+        """Operations with a result beyond float16's largest number, 65504, in any prediction so far: the operator by the
+        operation's name. Empty for a model that is computed in float32."""
+        return dict(self._program.overflows)
 
     @property
     def image_inputs(self) -> list[ImageInput]:
@@ -213,25 +229,32 @@ class Model:
     def _answer(self, name: str, value: Any, index: int | None) -> Any:
         """Output `name` of the input at `index` of a batch, or of the only one, in the type that Core ML gives."""
         if isinstance(value, list):
-            return value[index or 0]
-        value = value if index is None else value[index:index + 1]
+            value = value[index or 0]
+        elif index is not None:
+            value = value[index:index + 1]
         feature = self._outputs[name]
+        if not isinstance(value, Tensor):  # a label, or probabilities
+            return value
         if feature.WhichOneof("Type") == "imageType":
             return _to_image(value, feature.imageType.colorSpace)
+        if feature.WhichOneof("Type") == "doubleType":
+            return value.item()
         declared = feature.multiArrayType
         dtype = ARRAY_DTYPES[declared.ArrayDataType.Name(declared.dataType)]
         return value.contiguous().numpy().astype(dtype)
 
 
-def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32") -> Model:
+def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32", function_name: str | None = None
+         ) -> Model:
     """Read a Core ML model.
 
     Args:
-        path: an .mlpackage that holds an ML Program.
-        compute_precision: "float32" computes everything in float32, also a program that was converted to float16
+        path: an .mlpackage or .mlmodel that holds an ML Program, a neural network, or a pipeline of these.
+        compute_precision: "float32" computes everything in float32, also a model that was converted to float16
             (its weights keep their float16 values). "float16" rounds every weight and the result of every operation
-            to float16, as a phone's Neural Engine does, also in a program that was converted to float32; sums inside
+            to float16, as a phone's Neural Engine does, also in a model that was converted to float32; sums inside
             an operation are kept in float32.
+        function_name: which function of a model that has several; the model names the one that is the default.
 
     Raises:
         ModelFileError: there is no such file, it is no Core ML model or damaged, or of a kind that is not read.
@@ -243,46 +266,74 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     _check_path(path)
     with _quiet():
         import coremltools
-        from coremltools.converters.mil.frontend.milproto.load import load as load_mil
     try:
-        package = coremltools.models.MLModel(str(path), skip_model_load=True)
+        if path.is_dir():
+            package = coremltools.models.MLModel(str(path), skip_model_load=True)
+            spec, weights_dir = package.get_spec(), package.weights_dir
+        else:
+            spec, weights_dir = coremltools.proto.Model_pb2.Model.FromString(path.read_bytes()), None
     except Exception as error:
         raise ModelFileError(f"{path}: this is no Core ML model, or it is damaged ({_first_line(error)}); "
                              f"export or copy it again") from None
-    spec = package.get_spec()
+    _choose_function(path, spec.description, function_name)
+    program = _read_program(path, spec, weights_dir, compute_precision == "float16")
+    return Model(path, spec.description, program, compute_precision)
+
+
+def _choose_function(path: Path, description: Any, name: str | None) -> None:
+    """Make one of a model's functions the only one that the description tells of. Raises ModelFileError."""
+    functions = {function.name: function for function in description.functions}
+    name = name or description.defaultFunctionName
+    if name and name not in (functions or {"main"}):
+        raise ModelFileError(f"{path}: this model has no function '{name}'; it has {_quoted(functions or {'main': None})}")
+    if functions:
+        chosen = functions[name or next(iter(functions))]
+        description.defaultFunctionName = chosen.name
+        description.input.MergeFrom(chosen.input)
+        description.output.MergeFrom(chosen.output)
+
+
+def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
+    """What runs a model, by the kind of the model. Raises ModelFileError, UnknownOperator."""
+    kind = spec.WhichOneof("Type")
+    if kind in neural_network.KINDS:
+        return NeuralNetwork(spec, path.name, round_to_float16)
+    if kind in PIPELINES:
+        return Pipeline(spec, path.name, lambda stage: _read_program(path, stage, weights_dir, round_to_float16))
     _check_kind(path, spec)
+    return _read_ml_program(path, spec, weights_dir, round_to_float16)
+
+
+def _read_ml_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> MLProgram:
+    from coremltools.converters.mil.frontend.milproto.load import load as load_mil
+
     functions = spec.mlProgram.functions
     check_operators((op.type for function in functions.values() for op in _operations(function)), path.name)
     try:
-        _check_weights(spec, package.weights_dir)
-        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=package.weights_dir)
+        _check_weights(spec, weights_dir)
+        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
     except Exception as error:
         raise ModelFileError(f"{path}: the model's program or weights cannot be read ({_first_line(error)}); "
                              f"export or copy it again") from error
     name = spec.description.defaultFunctionName or "main"
-    program = MLProgram(mil.functions[name], path.name, round_to_float16=compute_precision == "float16")
-    return Model(path, spec.description, program, compute_precision)
+    return MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
 
 
 def _check_path(path: Path) -> None:
     if not path.exists():
-        raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage")
+        raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage or .mlmodel")
     if path.is_dir() and not (path / "Manifest.json").is_file():
         raise ModelFileError(f"{path}: this folder is no Core ML package, it has no Manifest.json; "
-                             f"give the path of an .mlpackage")
+                             f"give the path of an .mlpackage or .mlmodel")
 
 
 def _check_kind(path: Path, spec: Any) -> None:
     kind = spec.WhichOneof("Type")
     if kind is None:
-        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage")
+        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
     if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is a {kind}, and the runtime reads ML Programs only; "
-                             f"convert it with coremltools' convert_to=\"mlprogram\"")
-    if spec.description.functions:
-        names = ", ".join(function.name for function in spec.description.functions)
-        raise ModelFileError(f"{path}: this model has several functions ({names}), which the runtime does not read; "
-                             f"export one of them alone")
+        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, neural "
+                             f"networks and pipelines of these")
 
 
 def _operations(function: Any) -> Iterator[Any]:

@@ -25,8 +25,9 @@ ACTIVATIONS: dict[str, Callable[[dict], tuple[str, list[float], str]]] = {
 
 
 def is_available() -> bool:
-    """Whether this build of PyTorch has oneDNN's convolutions."""
-    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    """Whether this build of PyTorch has oneDNN's convolutions, and torch.backends.mkldnn.flags leaves them enabled."""
+    mkldnn = torch.backends.mkldnn
+    return mkldnn.is_available() and mkldnn.enabled and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
 
 
 @dataclass
@@ -48,12 +49,18 @@ class PackedConv:
 
     def __post_init__(self) -> None:
         self.window = [(k - 1) * d + 1 for k, d in zip(self.weight.shape[2:], self.dilations)]
+        x, amounts = self._padded(torch.empty(tuple(self.input_shape), device="meta"))
         self.weight = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight.contiguous(), self.pad[::2], self.strides, self.dilations, self.groups, list(self.input_shape))
+            self.weight.contiguous(), amounts, self.strides, self.dilations, self.groups, list(x.shape))
 
     def __call__(self, x: Tensor) -> Tensor:
-        amounts = padding(x, self.window, self.strides, self.pad_type, self.pad)
-        if not is_symmetric(amounts):
-            x, amounts = pad_spatial(x, amounts), [0] * 4
+        x, amounts = self._padded(x)
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, amounts[::2], self.strides, self.dilations, self.groups, *self.activation)
+            x, self.weight, self.bias, amounts, self.strides, self.dilations, self.groups, *self.activation)
+
+    def _padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
+        """`x`, padded where oneDNN can't do it, which knows one amount an axis, and the amounts that are left to it."""
+        amounts = padding(x, self.window, self.strides, self.pad_type, self.pad)
+        if is_symmetric(amounts):
+            return x, amounts[::2]
+        return pad_spatial(x, amounts), [0, 0]

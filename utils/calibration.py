@@ -1,0 +1,73 @@
+"""Is a probability worth its name, and when is "none of these" the better answer?
+
+Probabilities are what a model answers: arrays (N, classes) whose rows add up to 1. A Core ML file of this course carries
+two numbers in its user-defined metadata, as text, and every client reads them there: `temperature`, by which it divides
+log-probabilities before it shows them, and `threshold`, below which the largest of them means "none of these".
+
+Works with NumPy alone.
+"""
+import numpy as np
+
+TINY = 1e-12  # a probability of 0 has no logarithm
+TEMPERATURES = np.geomspace(0.1, 10, 401)  # neighbours differ by 1.2 %
+
+
+def with_temperature(probabilities, temperature):
+    """softmax(log(p) / T): probabilities (N, classes) made less sure (T > 1) or surer (T < 1). The order stays.
+
+    The same as softmax(logits / T) of Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: logits are
+    log(p) up to a constant a row, which the softmax cancels. Raises ValueError unless T > 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"The temperature is {temperature}; it must be above 0.")
+    logits = np.log(np.maximum(probabilities, TINY)) / temperature
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def negative_log_likelihood(probabilities, targets):
+    """Mean of -log(probability of the true class), 0 where each is 1. targets: integers (N,)."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(targets)), targets], TINY)).mean())
+
+
+def fit_temperature(probabilities, targets):
+    """The temperature, of TEMPERATURES, with the least negative log-likelihood. targets: integers (N,)."""
+    losses = [negative_log_likelihood(with_temperature(probabilities, t), targets) for t in TEMPERATURES]
+    return float(TEMPERATURES[np.argmin(losses)])
+
+
+def reliability(probabilities, targets, bins=10):
+    """How often the answer is right where the largest probability lies in each of `bins` equal intervals of 0..1.
+
+    Returns three arrays (bins,): mean confidence and accuracy, NaN in an empty bin, and the number of photographs.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    n = np.bincount(which, minlength=bins)
+    divisor = np.where(n, n, np.nan)
+    return (np.bincount(which, confidence, bins) / divisor, np.bincount(which, right, bins) / divisor, n)
+
+
+def calibration_error(probabilities, targets, bins=10):
+    """Expected calibration error, 0..1: |confidence - accuracy| of the bins of `reliability`, weighted by their photographs
+    (Guo et al. 2017, section 2)."""
+    confidence, accuracy, n = reliability(probabilities, targets, bins)
+    return float(np.nansum(np.abs(confidence - accuracy) * n) / n.sum())
+
+
+def choose_threshold(right, keep=0.95):
+    """The largest threshold that at least the share `keep` of the scores reaches, rounded down to three decimals.
+
+    right: scores 0..1 of answers that are right. Raises ValueError where there is none.
+    """
+    ordered = np.sort(right)
+    if not len(ordered):
+        raise ValueError("There is no right answer to keep.")
+    return float(np.floor(1000 * ordered[int(np.floor((1 - keep) * len(ordered) + 1e-9))]) / 1000)
+
+
+def rejection(right, strangers, thresholds):
+    """Two arrays, one entry a threshold: the share of right answers that are kept (score >= threshold) and the share of
+    strangers that are turned away (score < threshold). right, strangers: scores 0..1."""
+    thresholds = np.asarray(thresholds)[:, None]
+    return (np.asarray(right) >= thresholds).mean(axis=1), (np.asarray(strangers) < thresholds).mean(axis=1)

@@ -1,0 +1,171 @@
+"""Runs a graph of operations with PyTorch on the CPU: what ML Programs and neural networks have in common.
+
+The graph is walked as `torch.fx.Interpreter` walks one: `run` goes through the operations in order, `run_node` computes
+one of them with the function that was looked up for it when the model was loaded.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .mil_ops import Operator
+
+BATCH_TOLERANCE = 0.02
+"""How far a value computed in a batch may be from the one computed alone, as a fraction of the largest value. Rounding
+to float16 adds up to less; mixing two inputs changes values altogether."""
+
+
+@dataclass(eq=False)
+class Node:
+    """One operation: where each of its arguments comes from, and the names of the values that it makes."""
+
+    operator: Operator
+    op_type: str
+    name: str
+    outputs: tuple[str, ...]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Arguments known beforehand, as Python values."""
+    tensors: dict[str, str | list[str]] = field(default_factory=dict)
+    """Arguments that are tensors, or lists of tensors: the names of the values."""
+    computed: dict[str, str] = field(default_factory=dict)
+    """Arguments that the program computes but the operator takes as Python values, such as a shape."""
+    last_used: list[str] = field(default_factory=list)
+    """Values that no later operation needs."""
+
+    @property
+    def inputs(self) -> Iterable[str]:
+        """The names of all values that it reads."""
+        for name in (*self.tensors.values(), *self.computed.values()):
+            yield from [name] if isinstance(name, str) else name
+
+
+class Interpreter:
+    """A graph of operations, its weights converted and ready to run. Subclasses fill in the attributes.
+
+    Attributes:
+        file: the model's name, for error messages.
+        round_to_float16: round every float tensor, weights and results alike, to the nearest float16.
+        input_shapes: the declared shape of each input, by name.
+        outputs: the names of the values to answer with.
+        constants: weights by name.
+        nodes: the operations in order.
+        batch_axis: the axis of every value along which inputs are stacked.
+    """
+
+    file: str
+    round_to_float16: bool
+    input_shapes: dict[str, tuple[int, ...]]
+    outputs: list[str]
+    constants: dict[str, Tensor]
+    nodes: list[Node]
+    batch_axis = 0
+
+    @functools.cached_property
+    def overflows(self) -> dict[str, str]:
+        """Operations with a result beyond float16's largest number, 65504, in any run since the model was loaded: the
+        operator by the operation's name. Only where results are rounded to float16."""
+        return {}
+
+    @torch.inference_mode()
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The outputs, by name, for `inputs`: float32 or int32 tensors by name.
+
+        Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
+        """
+        values = self._start(inputs)
+        for node in self.nodes:
+            self.run_node(node, values)
+            for name in node.last_used:
+                del values[name]
+        return {name: values[name] for name in self.outputs}
+
+    def run_node(self, node: Node, values: dict[str, Any]) -> None:
+        """Compute one operation from `values`, and add what it makes to them."""
+        arguments = dict(node.parameters)
+        for keyword, name in node.tensors.items():
+            arguments[keyword] = values[name] if isinstance(name, str) else [values[n] for n in name]
+        for keyword, name in node.computed.items():
+            arguments[keyword] = values[name].tolist()
+        try:
+            results = node.operator.compute(**arguments)
+        except Exception as error:
+            error.add_note(f"while running {node.op_type} '{node.name}' of {self.file}")
+            raise
+        results = results if isinstance(results, tuple) else (results,)
+        for name, result in zip(node.outputs, results, strict=True):
+            values[name] = self._rounded(result)
+            if self.round_to_float16 and _overflows(result, values[name]):
+                self.overflows[node.name] = node.op_type
+
+    @property
+    def class_labels(self) -> list[str] | list[int]:
+        """The labels that the program's `classify` chooses from; empty where it has none."""
+        return next((node.parameters["classes"] for node in self.nodes if "classes" in node.parameters), [])
+
+    @functools.cached_property
+    def is_batchable(self) -> bool:
+        """Whether inputs stacked along the first axis are answered as each alone would be.
+
+        Found out by trying: noise runs through the program, two inputs stacked and each alone, and after every
+        operation the values must be the same. A shape that is fixed in the program, or an operation across the
+        first axis, such as a softmax over it, shows here.
+        """
+        if any(not shape or shape[0] != 1 for shape in self.input_shapes.values()) or not all(
+                isinstance(n, int) for shape in self.input_shapes.values() for n in shape):
+            return False
+        noise = torch.Generator().manual_seed(0)
+        pair = {name: torch.rand((2, *shape[1:]), generator=noise) * 255 for name, shape in self.input_shapes.items()}
+        known = dict(self.overflows)
+        runs = [pair, *({name: x[i:i + 1] for name, x in pair.items()} for i in range(2))]
+        try:
+            with torch.inference_mode():
+                runs = [self._start(inputs) for inputs in runs]
+                for node in self.nodes:
+                    for values in runs:
+                        self.run_node(node, values)
+                    if not all(_same(*(values[name] for values in runs), self.batch_axis) for name in node.outputs):
+                        return False
+                    for name in node.last_used:
+                        for values in runs:
+                            del values[name]
+        except (RuntimeError, IndexError, ValueError):
+            return False
+        finally:  # what noise does is no news
+            self.overflows.clear()
+            self.overflows.update(known)
+        return True
+
+    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
+
+    def _rounded(self, value: Any) -> Any:
+        if self.round_to_float16 and isinstance(value, Tensor) and value.is_floating_point():
+            return value.half().float()
+        return value
+
+    def _note_last_uses(self) -> None:
+        seen = {*self.constants, *self.outputs}
+        for node in reversed(self.nodes):
+            for name in {*node.outputs, *node.inputs} - seen:
+                node.last_used.append(name)
+                seen.add(name)
+
+
+def _overflows(exact: Any, rounded: Any) -> bool:
+    """Whether rounding a result to float16 has made infinity of a number."""
+    return isinstance(exact, Tensor) and exact.is_floating_point() and bool(
+        (torch.isinf(rounded) & torch.isfinite(exact)).any())
+
+
+def _same(together: Any, first: Any, second: Any, axis: int) -> bool:
+    """Whether a value computed for two inputs stacked is that of each input, one after the other."""
+    if isinstance(together, list):
+        return len(together) == len(first) + len(second)
+    apart = torch.cat([torch.atleast_1d(first), torch.atleast_1d(second)], axis).float()
+    if together.shape != apart.shape:
+        return False
+    return bool((together - apart).abs().max() <= BATCH_TOLERANCE * apart.abs().max())

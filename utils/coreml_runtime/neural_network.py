@@ -1,0 +1,383 @@
+"""Runs a Core ML neural network (`.mlmodel`, specification 1 to 5) with PyTorch on the CPU.
+
+The function that computes a layer is looked up by the layer's type in `nn_layers.LAYERS`.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import nn_layers, onednn
+from .errors import ModelFileError, UnknownOperator
+from .interpreter import Interpreter, Node
+from .mil_ops import Operator
+
+KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+"""The kinds of Core ML model that are neural networks."""
+
+SIZES = frozenset({"channels", "inputChannels", "kernelChannels", "outputChannels", "inputDim", "vocabSize",
+                   "embeddingSize", "weightMatrixFirstDimension", "weightMatrixSecondDimension", "shape", "shapeScale",
+                   "shapeBias"})
+"""Fields that say no more than the shape of the weights."""
+
+
+def check_layers(network: Any, file: str) -> None:
+    """Raise `UnknownOperator` unless every layer of the network can be run."""
+    kinds = {layer.WhichOneof("layer") or "without a type": layer.name for layer in network.layers}
+    unknown = sorted(kinds.keys() - nn_layers.LAYERS.keys())
+    if unknown:
+        named = ", ".join(f"{kind} ('{kinds[kind]}')" for kind in unknown)
+        raise UnknownOperator(f"{file}: the runtime does not know the Core ML layer{'s' * (len(unknown) > 1)} {named}; "
+                              f"add a function of that name to nn_layers.py, or convert the model without it")
+
+
+# ---- weights ---------------------------------------------------------------------------------------------------------
+
+def decode_weights(params: Any, shape: Iterable[int], axis: int = 0) -> Tensor | None:
+    """A WeightParams message as a float32 tensor of `shape`, or None where it is empty.
+
+    It holds float32 or float16 numbers, or integers of 1 to 8 bits, packed with the first one in the highest bits, that
+    stand for `scale * integer + bias`, with one scale and bias for each position on `axis` or one for all, or for a
+    place in a look-up table.
+
+    Raises:
+        ValueError: there are fewer or more values than the shape has.
+    """
+    shape = [int(n) for n in shape]
+    count = math.prod(shape)
+    if params.floatValue:
+        values = np.array(params.floatValue, np.float32)
+    elif params.float16Value:
+        values = np.frombuffer(params.float16Value, np.float16).astype(np.float32)
+    elif params.rawValue:
+        return torch.from_numpy(_dequantized(params, shape, count, axis))
+    else:
+        return None
+    if len(values) != count:
+        raise ValueError(f"{len(values)} weights where the shape {shape} needs {count}")
+    return torch.from_numpy(values.reshape(shape))
+
+
+def _dequantized(params: Any, shape: list[int], count: int, axis: int) -> np.ndarray:
+    quantization = params.quantization
+    bits = quantization.numberOfBits
+    if len(params.rawValue) != math.ceil(count * bits / 8):
+        raise ValueError(f"{len(params.rawValue)} bytes of weights where the shape {shape} needs "
+                         f"{math.ceil(count * bits / 8)}")
+    raw = np.frombuffer(params.rawValue, np.uint8)
+    if bits != 8:
+        places = 2 ** np.arange(bits - 1, -1, -1)
+        raw = np.unpackbits(raw)[:count * bits].reshape(count, bits) @ places
+    if quantization.WhichOneof("QuantizationType") == "lookupTableQuantization":
+        table = np.array(quantization.lookupTableQuantization.floatValue, np.float32)
+        return table[raw].reshape(shape)
+    linear, along = quantization.linearQuantization, [-1 if i == axis else 1 for i in range(len(shape))]
+    scale, bias = (np.array(v, np.float32).reshape(along if len(v) > 1 else -1) for v in (linear.scale, linear.bias))
+    return (raw.reshape(shape) * scale + bias).astype(np.float32)
+
+
+# ---- from a layer's message to the arguments of its function ---------------------------------------------------------
+
+def layer_arguments(kind: str, params: Any) -> dict[str, Any]:
+    """The fields of a layer's message as keyword arguments for the function in `nn_layers`.
+
+    Raises:
+        UnknownOperator: a field is set that the function does not take.
+        ValueError: weights do not have the size that the layer says.
+    """
+    known = nn_layers.LAYERS[kind]
+    if kind == "activation":
+        return {"NonlinearityType": _nonlinearity(params)}
+    axis = int(kind == "convolution" and params.isDeconvolution)
+    for field, _ in params.ListFields():
+        if field.name not in known.keywords | SIZES:
+            raise UnknownOperator(f"the runtime does not know the field '{field.name}' of the Core ML layer {kind}; "
+                                  f"add it to that function in nn_layers.py")
+    return {name: decode_weights(getattr(params, name), known.weights[name](params), axis * (name == "weights"))
+            if name in known.weights else _plain(params, name) for name in known.keywords}
+
+
+def _nonlinearity(params: Any) -> SimpleNamespace:
+    """An activation's `name`, and its alpha and beta as a number or as a tensor with one for each channel."""
+    name = params.WhichOneof("NonlinearityType")
+    message = getattr(params, name)
+    values = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+    return SimpleNamespace(name=name, **{key: value if isinstance(value, float) else _vector(value)
+                                         for key, value in values.items()})
+
+
+def _vector(params: Any) -> Tensor:
+    """A WeightParams message that holds one value or one for each channel; its length is not declared."""
+    count = len(params.floatValue) or len(params.float16Value) // 2
+    return decode_weights(params, [count or len(params.rawValue) * 8 // params.quantization.numberOfBits])
+
+
+def _plain(params: Any, name: str) -> Any:
+    """A field as a number, a string (the name of an enumeration's value), a list of numbers, or the message in it, which
+    is None where it is not set."""
+    field, value = params.DESCRIPTOR.fields_by_name[name], getattr(params, name)
+    if field.enum_type:
+        return field.enum_type.values_by_number[value].name
+    if field.message_type:
+        return value if params.HasField(name) else None
+    return value if isinstance(value, int | float | str) else list(value)
+
+
+# ---- the network -----------------------------------------------------------------------------------------------------
+
+class NeuralNetwork(Interpreter):
+    """A neural network, classifier or regressor, its weights decoded and ready to run.
+
+    Args:
+        spec: the model, one of `KINDS` (`Model` in coremltools' Model.proto).
+        file: the model's name, for error messages.
+        round_to_float16: round every tensor, weights and results alike, to the nearest float16.
+
+    Raises:
+        UnknownOperator: a layer, or a field of one, is not known.
+        ModelFileError: weights or preprocessing do not fit the network.
+    """
+
+    def __init__(self, spec: Any, file: str, round_to_float16: bool = False):
+        self.file, self.round_to_float16 = file, round_to_float16
+        kind = spec.WhichOneof("Type")
+        network = getattr(spec, kind)
+        check_layers(network, file)
+        description = spec.description
+        self._images = {f.name: f.type.imageType for f in description.input if f.type.WhichOneof("Type") == "imageType"}
+        self._arrays_as_they_are = network.arrayInputShapeMapping == 1  # EXACT_ARRAY_MAPPING
+        self._images_have_sequence = network.imageInputShapeMapping == 0  # RANK5_IMAGE_MAPPING
+        self.batch_axis = 1 if self._images_have_sequence else 0
+        self.input_shapes = {name: (1, 1 if i.ColorSpace.Name(i.colorSpace).startswith("GRAY") else 3, i.height, i.width)
+                             for name, i in self._images.items()}
+        self._has_other_inputs = len(self._images) < len(description.input)
+        self._preprocessing = self._read_preprocessing(network)
+        self._classes = _class_labels(network) if kind == "neuralNetworkClassifier" else []
+        self._label, self._probabilities = description.predictedFeatureName, description.predictedProbabilitiesName
+        declared = {f.name: f.type.multiArrayType.shape for f in description.output}
+        self._shapes = {name: tuple(shape) for name, shape in declared.items() if not self._classes
+                        or name not in (self._label, self._probabilities)}
+        self._scores = self._classes and (network.labelProbabilityLayerName or network.layers[-1].output[0])
+        self.outputs = [*self._shapes, *([self._scores] if self._classes else [])]
+        self.constants: dict[str, Tensor] = {}
+        self.nodes = list(self._read_layers(network))
+        if onednn.is_available():
+            self._pack_convolutions()
+        self._note_last_uses()
+
+    @property
+    def class_labels(self) -> list[str] | list[int]:
+        """A classifier's labels in the order of its probabilities; empty for other networks."""
+        return self._classes
+
+    @property
+    def is_batchable(self) -> bool:
+        """Whether stacked inputs are answered as each alone would be: pictures only, and no layer that mixes them."""
+        return not self._has_other_inputs and super().is_batchable
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, list]:
+        """The outputs by name, each a list with one entry for each of the stacked inputs.
+
+        An entry is a tensor of the declared shape, or, of a classifier, a label or a dictionary of probabilities.
+        """
+        values = super().run(inputs)
+        answers = {name: [_declared(y, shape) for y in self._unstacked(values[name])]
+                   for name, shape in self._shapes.items()}
+        if self._classes:
+            rows = [y.flatten().tolist() for y in self._unstacked(values[self._scores])]
+            if len(rows[0]) != len(self._classes):
+                raise ModelFileError(f"{self.file}: the network gives {len(rows[0])} probabilities for "
+                                     f"{len(self._classes)} class labels; export it again")
+            answers[self._label] = [self._classes[int(np.argmax(row))] for row in rows]
+            answers[self._probabilities] = [dict(zip(self._classes, row)) for row in rows]
+        return answers
+
+    def _unstacked(self, value: Tensor) -> Sequence[Tensor]:
+        """A value as one tensor for each of the stacked inputs, with an axis of size 1 where they were stacked."""
+        axis = self.batch_axis if value.ndim > self.batch_axis else 0
+        return [value] if self._has_other_inputs else value.split(1, axis)
+
+    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        return super()._start({name: self._tensor(name, x) for name, x in inputs.items()})
+
+    def _tensor(self, name: str, x: Tensor) -> Tensor:
+        """An input as the layers take it: a picture preprocessed, an array with the axes that it lacks."""
+        if name in self._images:
+            for scale, bias in self._preprocessing.get(name, ()):
+                x = x * scale + bias
+            return x[None] if self._images_have_sequence else x
+        if self._arrays_as_they_are:
+            return x.float()
+        return x.float().reshape(*[1] * (5 - x.ndim), *x.shape) if x.ndim >= 3 else x.float().reshape(1, 1, -1, 1, 1)
+
+    def _read_preprocessing(self, network: Any) -> dict[str, list[tuple[float, Tensor]]]:
+        """By input, (scale, bias) pairs to apply one after the other; the bias broadcasts against [1, C, H, W]."""
+        found: dict[str, list] = {}
+        for step in network.preprocessing:
+            name = step.featureName or next(iter(self._images), "")
+            if name not in self._images:
+                raise ModelFileError(f"{self.file}: the preprocessing is for '{name}', which is no image input; "
+                                     f"export it again")
+            if step.WhichOneof("preprocessor") == "meanImage":
+                _, channels, height, width = self.input_shapes[name]
+                mean = torch.tensor(step.meanImage.meanImage)
+                found.setdefault(name, []).append((1.0, -mean.reshape(channels, height, width)))
+            else:
+                image = self._images[name]
+                layout = image.ColorSpace.Name(image.colorSpace)
+                found.setdefault(name, []).append((step.scaler.channelScale, _channel_bias(step.scaler, layout)))
+        return found
+
+    def _read_layers(self, network: Any) -> Iterator[Node]:
+        """A node a layer; the layers that load a constant become constants."""
+        for layer in network.layers:
+            kind = layer.WhichOneof("layer")
+            known = nn_layers.LAYERS[kind]
+            if len(layer.input) > len(known.inputs) and not known.takes_list:
+                raise UnknownOperator(f"{self.file}: the layer '{layer.name}' ({kind}) has {len(layer.input)} inputs, and "
+                                      f"the runtime computes it from {len(known.inputs)}; convert the model without it")
+            try:
+                arguments = layer_arguments(kind, getattr(layer, kind))
+            except UnknownOperator as error:
+                raise UnknownOperator(f"{self.file}: {error}") from None
+            except ValueError as error:
+                raise ModelFileError(f"{self.file}: the weights of the layer '{layer.name}' do not fit ({error}); "
+                                     f"export or copy it again") from None
+            arguments = {key: self._rounded(value) for key, value in arguments.items()}
+            if not known.inputs:
+                self.constants[layer.output[0]] = known.compute(**arguments)
+                continue
+            if "targetShape" in arguments and kind in ("reshapeStatic", "rankPreservingReshape"):
+                arguments["targetShape"] = _with_free_batch(arguments["targetShape"])
+            tensors = {known.inputs[0]: list(layer.input)} if known.takes_list else dict(zip(known.inputs, layer.input))
+            operator = Operator(known.compute, known.keywords | set(known.inputs), frozenset(known.inputs))
+            yield Node(operator, kind, layer.name, tuple(layer.output), arguments, tensors)
+
+    def _pack_convolutions(self) -> None:
+        """Replace convolutions by `PackedLayer`, with the batch norm and the activation where nothing else reads what
+        comes between. Where results are rounded to float16 nothing is joined: each works on a rounded value."""
+        uses = Counter([name for node in self.nodes for name in node.inputs] + self.outputs)
+        readers = {name: node for node in self.nodes for name in node.inputs if uses[name] == 1}
+        joined, nodes = set(), []
+        for node in self.nodes:
+            if node in joined:
+                continue
+            if node.op_type == "convolution" and not node.parameters["isDeconvolution"]:
+                followers = [] if self.round_to_float16 else list(_joinable(node, readers))
+                joined.update(followers)
+                compute = PackedLayer(node.parameters, followers)
+                outputs = (followers or [node])[-1].outputs
+                node = Node(Operator(compute, frozenset("x"), frozenset("x")), "convolution", node.name, outputs,
+                            tensors=node.tensors)
+            nodes.append(node)
+        self.nodes = nodes
+
+
+def _class_labels(network: Any) -> list[str] | list[int]:
+    labels = network.WhichOneof("ClassLabels")
+    return list(getattr(network, labels).vector) if labels else []
+
+
+def _channel_bias(scaler: Any, layout: str) -> Tensor:
+    biases = {"RGB": [scaler.redBias, scaler.greenBias, scaler.blueBias],
+              "BGR": [scaler.blueBias, scaler.greenBias, scaler.redBias]}.get(layout, [scaler.grayBias])
+    return torch.tensor(biases).reshape(-1, 1, 1)
+
+
+def _with_free_batch(shape: list[int]) -> list[int]:
+    """A shape whose first axis, of one picture, may hold several."""
+    return [-1, *shape[1:]] if shape[0] == 1 and -1 not in shape else shape
+
+
+def _declared(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`value` in the shape that the model declares for it, where it declares one with as many elements."""
+    return value.reshape(shape) if shape and math.prod(shape) == value.numel() else value
+
+
+# ---- convolutions with what follows them -----------------------------------------------------------------------------
+
+FUSED_ACTIVATIONS = {
+    "ReLU": lambda p: ("relu", [], ""),
+    "leakyReLU": lambda p: ("leaky_relu", [p.alpha], ""),
+    "sigmoid": lambda p: ("sigmoid", [], ""),
+    "tanh": lambda p: ("tanh", [], ""),
+}
+"""Core ML's activations that oneDNN adds to a convolution: its name, its numbers, and its algorithm."""
+
+
+def _joinable(node: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
+    """The nodes after a convolution that can be computed with it, each the only reader of the one before."""
+    follower = readers.get(node.outputs[0])
+    if follower and follower.op_type == "batchnorm" and not follower.parameters["computeMeanVar"]:
+        yield follower
+        follower = readers.get(follower.outputs[0])
+    if follower and follower.op_type == "activation" and (
+            follower.parameters["NonlinearityType"].name in FUSED_ACTIVATIONS):
+        yield follower
+        yield from _upper_bound(follower, readers)
+
+
+def _upper_bound(relu: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
+    """The two layers after a ReLU with which converters write ReLU6: -max(-x, -6)."""
+    if relu.parameters["NonlinearityType"].name != "ReLU":
+        return
+    threshold = readers.get(relu.outputs[0])
+    if not (threshold and threshold.op_type == "unary" and threshold.parameters["type"] == "THRESHOLD"
+            and threshold.parameters["scale"] == -1 and threshold.parameters["shift"] == 0
+            and threshold.parameters["alpha"] <= 0):
+        return
+    negation = readers.get(threshold.outputs[0])
+    if negation and negation.op_type == "activation":
+        nonlinearity = negation.parameters["NonlinearityType"]
+        if (nonlinearity.name, getattr(nonlinearity, "alpha", 0), getattr(nonlinearity, "beta", 0)) == ("linear", -1, 0):
+            yield threshold
+            yield negation
+
+
+class PackedLayer:
+    """A convolution of pictures with constant weights, and what follows it, in one pass of oneDNN.
+
+    Args:
+        parameters: the arguments of `nn_layers.convolution`.
+        followers: what `_joinable` found: batch norm, an activation, the two layers that make ReLU6 of a ReLU.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], followers: Sequence[Node]):
+        weight = parameters["weights"]
+        bias = parameters["bias"] if parameters["hasBias"] else None
+        activation = ("none", [], "")
+        for node in followers:
+            if node.op_type == "batchnorm":
+                weight, bias = _folded(weight, bias, **node.parameters)
+            elif node.op_type == "unary":
+                activation = ("hardtanh", [0.0, -node.parameters["alpha"]], "")
+            elif node.parameters["NonlinearityType"].name in FUSED_ACTIVATIONS:
+                nonlinearity = node.parameters["NonlinearityType"]
+                activation = FUSED_ACTIVATIONS[nonlinearity.name](nonlinearity)
+        self._arguments = dict(
+            weight=weight, bias=bias, strides=parameters["stride"] or [1, 1], groups=parameters["nGroups"] or 1,
+            dilations=parameters["dilationFactor"] or [1, 1], activation=activation,
+            **nn_layers.pad_arguments(parameters["valid"], parameters["same"]))
+        self._conv: onednn.PackedConv | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        images = x.reshape(-1, *x.shape[-3:])
+        if self._conv is None:  # how weights are packed depends on the size of the pictures, not known before
+            self._conv = onednn.PackedConv(input_shape=(1, *images.shape[1:]), **self._arguments)
+            self._arguments.clear()
+        y = self._conv(images)
+        return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def _folded(weight: Tensor, bias: Tensor | None, *, gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor,
+            epsilon: float, **_: Any) -> tuple[Tensor, Tensor]:
+    """The weights and bias of a convolution that does a batch norm's work too."""
+    scale = gamma * torch.rsqrt(variance + (epsilon or 1e-5))
+    shift = beta - mean * scale
+    return weight * scale.reshape(-1, 1, 1, 1), shift if bias is None else shift + bias * scale

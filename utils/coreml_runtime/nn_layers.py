@@ -1,0 +1,705 @@
+"""The layers of Core ML's neural networks (`.mlmodel`), one function each, computed by PyTorch.
+
+A function is named as Core ML names the layer (with `_` behind a name that is one of Python's). Its positional
+parameters are the layer's inputs, its keywords the fields of the layer's message, spelled as in
+https://github.com/apple/coremltools/blob/main/mlmodel/format/NeuralNetwork.proto, which defines what is computed here.
+
+Networks of specification 1 to 3 work on tensors of five axes, [sequence, batch, channels, height, width]; later ones
+also on tensors of any shape. All values are float32, also truth values (0 and 1) and indices. The layers of the first
+kind count axes from the end, as the specification does: channels are axis -3. A tensor has at least one axis.
+"""
+
+import functools
+import inspect
+import math
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import mil_ops
+
+Shape = Callable[[Any], Iterable[int]]
+"""From a layer's message to the shape of one of its weights."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer type: the function that computes it, and how it takes its inputs and fields."""
+
+    compute: Callable
+    inputs: tuple[str, ...]
+    takes_list: bool
+    keywords: frozenset[str]
+    weights: dict[str, Shape]
+
+
+LAYERS: dict[str, Layer] = {}
+"""Every layer type that the runtime knows, by Core ML's name."""
+
+
+def layer(name: str | None = None, **weights: Shape) -> Callable:
+    """Enter a function into `LAYERS`, under its own name or `name`. `weights` gives the shapes of its weights."""
+    def enter(compute: Callable) -> Callable:
+        parameters = inspect.signature(compute).parameters.values()
+        inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        takes_list = bool(inputs) and typing.get_type_hints(compute)[inputs[0]] == list[Tensor]
+        keywords = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        LAYERS[name or compute.__name__] = Layer(compute, inputs, takes_list, keywords, weights)
+        return compute
+    return enter
+
+
+def _images(x: Tensor) -> Tensor:
+    """`x` [..., C, H, W] with all leading axes in one."""
+    return x.reshape(-1, *x.shape[-3:])
+
+
+def _as_before(images: Tensor, x: Tensor) -> Tensor:
+    """`images` [N, C, H, W] with the leading axes that `x` [..., C', H', W'] has."""
+    return images.reshape(*x.shape[:-3], *images.shape[1:])
+
+
+def _channels(parameter: Tensor) -> Tensor:
+    """A vector of C values, or one value, shaped to broadcast along axis -3."""
+    return parameter.reshape(-1, 1, 1)
+
+
+# ---- convolution and fully connected ---------------------------------------------------------------------------------
+
+def borders(amounts: Any) -> list[int]:
+    """A BorderAmounts message as [top, bottom, left, right]; zeros where it is empty."""
+    edges = [n for edge in amounts.borderAmounts for n in (edge.startEdgeSize, edge.endEdgeSize)]
+    return edges or [0, 0, 0, 0]
+
+
+def pad_arguments(valid: Any, same: Any) -> dict[str, Any]:
+    """The padding messages of a convolution or a pooling as `mil_ops` takes them."""
+    if same is not None:
+        return {"pad_type": "same_lower" if same.asymmetryMode else "same", "pad": [0, 0, 0, 0]}
+    return {"pad_type": "custom", "pad": borders(valid.paddingAmounts) if valid is not None else [0, 0, 0, 0]}
+
+
+def _kernel_shape(params: Any) -> list[int]:
+    sizes, groups = list(params.kernelSize) or [3, 3], params.nGroups or 1
+    if params.isDeconvolution:
+        return [params.kernelChannels, params.outputChannels // groups, *sizes]
+    return [params.outputChannels, params.kernelChannels, *sizes]
+
+
+@layer(weights=_kernel_shape, bias=lambda params: [params.outputChannels])
+def convolution(x: Tensor, *, kernelSize: list[int], stride: list[int], dilationFactor: list[int], nGroups: int,
+                valid: Any, same: Any, isDeconvolution: bool, hasBias: bool, weights: Tensor, bias: Tensor | None,
+                outputShape: list[int]) -> Tensor:
+    """`weights` is [C_out, C / groups, h, w], of a deconvolution [C, C_out / groups, h, w]."""
+    images, bias, groups, stride = _images(x), bias if hasBias else None, nGroups or 1, stride or [1, 1]
+    if isDeconvolution:
+        return _as_before(_deconvolution(images, weights, bias, groups, stride, valid, same, outputShape), x)
+    return _as_before(mil_ops.conv(images, weights, stride, dilationFactor or [1, 1], groups=groups, bias=bias,
+                                   **pad_arguments(valid, same)), x)
+
+
+def _deconvolution(x: Tensor, weights: Tensor, bias: Tensor | None, groups: int, stride: list[int], valid: Any,
+                   same: Any, outputShape: list[int]) -> Tensor:
+    """The transposed convolution, cut to `outputShape` where it is given; an odd row or column is cut at the end."""
+    full = [(n - 1) * s + k for n, s, k in zip(x.shape[2:], stride, weights.shape[2:])]
+    if same is None and not outputShape:
+        pad = pad_arguments(valid, None)["pad"]
+    else:
+        sizes = outputShape or [n * s for n, s in zip(x.shape[2:], stride)]
+        surplus = [n - size for n, size in zip(full, sizes)]
+        heavy = same is not None and same.asymmetryMode
+        before = [max(n - n // 2 if heavy else n // 2, 0) for n in surplus]
+        pad = [amount for n, b in zip(surplus, before) for amount in (b, n - b)]
+    return mil_ops.conv_transpose(x, weights, stride, [1, 1], pad, "custom", groups, bias)
+
+
+@layer(weights=lambda params: [params.outputChannels, params.inputChannels], bias=lambda params: [params.outputChannels])
+def innerProduct(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
+    """From four axes on, the last three are taken together, and are [C_out, 1, 1] afterwards."""
+    bias = bias if hasBias else None
+    if x.ndim < 4:
+        return F.linear(x, weights, bias)
+    return F.linear(x.flatten(-3), weights, bias)[..., None, None]
+
+
+@layer(weights=lambda params: [params.weightMatrixSecondDimension, params.weightMatrixFirstDimension],
+       bias=lambda params: [params.weightMatrixSecondDimension])
+def batchedMatmul(x: Tensor, y: Tensor | None = None, *, transposeA: bool, transposeB: bool, hasBias: bool,
+                  weights: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Of two inputs, or of one and a matrix, which is stored column by column."""
+    if y is None:
+        return F.linear(x, weights, bias if hasBias else None)
+    x, y = x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
+    return mil_ops.matmul(x, y, transposeA, transposeB)
+
+
+def _look_up(indices: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
+    rows = weights.T[indices.long()]
+    return rows if bias is None else rows + bias
+
+
+@layer(weights=lambda params: [params.outputChannels, params.inputDim], bias=lambda params: [params.outputChannels])
+def embedding(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
+    return _look_up(x[..., 0, 0, 0], weights, bias if hasBias else None)[..., None, None]
+
+
+@layer(weights=lambda params: [params.embeddingSize, params.vocabSize], bias=lambda params: [params.embeddingSize])
+def embeddingND(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
+    return _look_up(x[..., 0], weights, bias if hasBias else None)
+
+
+# ---- pooling ---------------------------------------------------------------------------------------------------------
+
+@layer()
+def pooling(x: Tensor, *, type: str, kernelSize: list[int], stride: list[int], valid: Any, same: Any,
+            includeLastPixel: Any, avgPoolExcludePadding: bool, globalPooling: bool) -> Tensor:
+    if globalPooling:
+        return {"MAX": lambda: x.amax((-2, -1), True), "AVERAGE": lambda: x.mean((-2, -1), keepdim=True),
+                "L2": lambda: x.square().sum((-2, -1), keepdim=True).sqrt()}[type]()
+    images, kernel, stride = _images(x), kernelSize or [3, 3], stride or [1, 1]
+    amounts = mil_ops.padding(images, kernel, stride, **pad_arguments(valid, same))
+    counted = amounts
+    if includeLastPixel is not None:
+        rows, columns = list(includeLastPixel.paddingAmounts) or [0, 0]
+        counted = [rows, rows, columns, columns]
+        amounts = _to_the_last_pixel(images.shape[2:], kernel, stride, [rows, columns])
+    if type == "MAX":
+        return _as_before(mil_ops.max_pool(images, kernel, stride, amounts, "custom"), x)
+    if type == "L2":
+        return _as_before(mil_ops.l2_pool(images, kernel, stride, amounts, "custom"), x)
+    sums = F.avg_pool2d(mil_ops.pad_spatial(images, amounts), kernel, stride, divisor_override=1)
+    if amounts == counted and (not avgPoolExcludePadding or not any(amounts)):
+        return _as_before(sums / math.prod(kernel), x)
+    ones = torch.ones(1, 1, *images.shape[2:])
+    ones = ones if avgPoolExcludePadding else mil_ops.pad_spatial(ones, counted, 1.0)
+    rest = amounts if avgPoolExcludePadding else [a - b for a, b in zip(amounts, counted)]
+    counts = F.avg_pool2d(mil_ops.pad_spatial(ones, rest), kernel, stride, divisor_override=1)
+    return _as_before(sums / counts.clamp(min=1), x)
+
+
+def _to_the_last_pixel(sizes: Iterable[int], kernel: list[int], stride: list[int], padding: list[int]) -> list[int]:
+    """The padding [before, after, ...] with which the last window reaches the last pixel: Caffe's rule, by which a
+    window that begins in the padding after the picture is dropped."""
+    amounts = []
+    for size, extent, step, pad in zip(sizes, kernel, stride, padding):
+        last = math.ceil((size + 2 * pad - extent) / step)
+        if any(padding) and last * step >= size + pad:
+            last -= 1
+        amounts += [pad, last * step + extent - size - pad]
+    return amounts
+
+
+# ---- activations and elementwise functions ---------------------------------------------------------------------------
+
+ACTIVATIONS: dict[str, Callable] = {
+    "linear": lambda x, p: p.alpha * x + p.beta,
+    "ReLU": lambda x, p: torch.relu(x),
+    "leakyReLU": lambda x, p: F.leaky_relu(x, p.alpha),
+    "thresholdedReLU": lambda x, p: torch.where(x >= p.alpha, x, 0),
+    "PReLU": lambda x, p: torch.where(x >= 0, x, _channels(p.alpha) * x),
+    "tanh": lambda x, p: torch.tanh(x),
+    "scaledTanh": lambda x, p: p.alpha * torch.tanh(p.beta * x),
+    "sigmoid": lambda x, p: torch.sigmoid(x),
+    "sigmoidHard": lambda x, p: (p.alpha * x + p.beta).clamp(0, 1),
+    "ELU": lambda x, p: F.elu(x, p.alpha),
+    "softsign": lambda x, p: F.softsign(x),
+    "softplus": lambda x, p: F.softplus(x),
+    "parametricSoftplus": lambda x, p: _channels(p.alpha) * F.softplus(_channels(p.beta) * x),
+}
+"""Core ML's activations of x, by name; `p` has the parameters alpha and beta, where there are any."""
+
+
+@layer()
+def activation(x: Tensor, *, NonlinearityType: Any) -> Tensor:
+    """`NonlinearityType` has `name`, one of `ACTIVATIONS`, and `alpha` and `beta`: numbers, or one for each channel."""
+    return ACTIVATIONS[NonlinearityType.name](x, NonlinearityType)
+
+
+UNARY: dict[str, Callable] = {
+    "SQRT": lambda x, alpha, epsilon: torch.sqrt(x),
+    "RSQRT": lambda x, alpha, epsilon: torch.rsqrt(x + epsilon),
+    "INVERSE": lambda x, alpha, epsilon: 1 / (x + epsilon),
+    "POWER": lambda x, alpha, epsilon: x ** alpha,
+    "EXP": lambda x, alpha, epsilon: torch.exp(x),
+    "LOG": lambda x, alpha, epsilon: torch.log(x),
+    "ABS": lambda x, alpha, epsilon: torch.abs(x),
+    "THRESHOLD": lambda x, alpha, epsilon: x.clamp(min=alpha),
+}
+
+
+@layer()
+def unary(x: Tensor, *, type: str, alpha: float, epsilon: float, shift: float, scale: float) -> Tensor:
+    return UNARY[type]((scale or 1.0) * x + shift, alpha, epsilon or 1e-6)
+
+
+@layer()
+def clip(x: Tensor, *, minVal: float, maxVal: float) -> Tensor:
+    return x.clamp(minVal, maxVal)
+
+
+@layer()
+def clampedReLU(x: Tensor, *, alpha: float, beta: float) -> Tensor:
+    return mil_ops.clamped_relu(x, alpha, beta)
+
+
+@layer()
+def gelu(x: Tensor, *, mode: str) -> Tensor:
+    return mil_ops.gelu(x, mode)
+
+
+for _name in ("ceil", "floor", "sign", "round", "exp2", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
+              "tanh", "asinh", "acosh", "atanh", "erf"):
+    LAYERS[_name] = Layer(lambda x, _function=getattr(torch, _name): _function(x), ("x",), False, frozenset(), {})
+
+
+@layer("copy")
+def copy_(x: Tensor) -> Tensor:
+    return x
+
+
+# ---- several inputs --------------------------------------------------------------------------------------------------
+
+@layer()
+def add(values: list[Tensor], *, alpha: float) -> Tensor:
+    return functools.reduce(torch.add, values) if len(values) > 1 else values[0] + alpha
+
+
+@layer()
+def multiply(values: list[Tensor], *, alpha: float) -> Tensor:
+    return functools.reduce(torch.mul, values) if len(values) > 1 else values[0] * alpha
+
+
+@layer()
+def average(values: list[Tensor]) -> Tensor:
+    return functools.reduce(torch.add, values) / len(values)
+
+
+@layer("max")
+def max_(values: list[Tensor]) -> Tensor:
+    return functools.reduce(torch.maximum, values)
+
+
+@layer("min")
+def min_(values: list[Tensor]) -> Tensor:
+    return functools.reduce(torch.minimum, values)
+
+
+@layer()
+def dot(x: Tensor, y: Tensor, *, cosineSimilarity: bool) -> Tensor:
+    if cosineSimilarity:
+        x, y = (v / v.square().sum(-3, keepdim=True).sqrt() for v in (x, y))
+    return (x * y).sum(-3, keepdim=True)
+
+
+for _name, _function in {"add": torch.add, "multiply": torch.mul, "max": torch.maximum, "min": torch.minimum,
+                         "subtract": torch.sub, "divide": torch.div, "pow": torch.pow, "mod": torch.remainder,
+                         "floorDiv": torch.floor_divide}.items():
+    LAYERS[_name + "Broadcastable"] = Layer(
+        lambda values, _function=_function: functools.reduce(_function, values), ("values",), True, frozenset(), {})
+
+
+def _comparison(function: Callable) -> Callable:
+    """Two inputs, or one with `alpha`: 1 where `function` holds, else 0."""
+    def compare(values: list[Tensor], *, alpha: float) -> Tensor:
+        return function(values[0], values[1] if len(values) > 1 else torch.tensor(alpha)).float()
+    return compare
+
+
+for _name, _function in {"equal": torch.eq, "notEqual": torch.ne, "lessThan": torch.lt, "lessEqual": torch.le,
+                         "greaterThan": torch.gt, "greaterEqual": torch.ge}.items():
+    LAYERS[_name] = Layer(_comparison(_function), ("values",), True, frozenset({"alpha"}), {})
+for _name, _function in {"logicalAnd": torch.logical_and, "logicalOr": torch.logical_or,
+                         "logicalXor": torch.logical_xor, "logicalNot": torch.logical_not}.items():
+    LAYERS[_name] = Layer(lambda values, _function=_function: _function(*values).float(), ("values",), True,
+                          frozenset(), {})
+
+
+@layer()
+def whereBroadcastable(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    return torch.where(condition.bool(), x, y)
+
+
+# ---- weights added, multiplied, loaded -------------------------------------------------------------------------------
+
+def _spread(values: Tensor) -> Tensor:
+    """Values of the shape [1], [C], [1, H, W] or [C, H, W], to broadcast against [..., C, H, W]."""
+    return values if values.ndim == 3 else _channels(values)
+
+
+@layer(bias=lambda params: params.shape)
+def bias(x: Tensor, *, bias: Tensor) -> Tensor:
+    return x + _spread(bias)
+
+
+@layer(scale=lambda params: params.shapeScale, bias=lambda params: params.shapeBias)
+def scale(x: Tensor, *, scale: Tensor, hasBias: bool, bias: Tensor | None) -> Tensor:
+    y = x * _spread(scale)
+    return y + _spread(bias) if hasBias else y
+
+
+@layer(data=lambda params: params.shape)
+def loadConstant(*, data: Tensor) -> Tensor:
+    return data[None, None]
+
+
+@layer(data=lambda params: params.shape)
+def loadConstantND(*, data: Tensor) -> Tensor:
+    return data
+
+
+@layer()
+def fillStatic(*, value: float, targetShape: list[int]) -> Tensor:
+    return torch.full(targetShape, value)
+
+
+@layer()
+def fillLike(x: Tensor, *, value: float) -> Tensor:
+    return torch.full(x.shape, value)
+
+
+# ---- normalization ---------------------------------------------------------------------------------------------------
+
+def _per_channel(name: str) -> dict[str, Shape]:
+    return {name: lambda params: [params.channels]}
+
+
+@layer(**_per_channel("gamma"), **_per_channel("beta"), **_per_channel("mean"), **_per_channel("variance"))
+def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, epsilon: float, gamma: Tensor,
+              beta: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
+    """With stored statistics, or those of the batch, or (`instanceNormalization`) of each picture alone."""
+    images = _images(x)
+    if computeMeanVar:
+        axes = (2, 3) if instanceNormalization else (0, 2, 3)
+        variance, mean = torch.var_mean(images, axes, correction=0, keepdim=True)
+    else:
+        mean, variance = _channels(mean), _channels(variance)
+    scale = _channels(gamma) * torch.rsqrt(variance + (epsilon or 1e-5))
+    return _as_before((images - mean) * scale + _channels(beta), x)
+
+
+@layer()
+def mvn(x: Tensor, *, acrossChannels: bool, normalizeVariance: bool, epsilon: float) -> Tensor:
+    axes = (-3, -2, -1) if acrossChannels else (-2, -1)
+    y = x - x.mean(axes, keepdim=True)
+    return y * torch.rsqrt(y.square().mean(axes, keepdim=True) + (epsilon or 1e-6)) if normalizeVariance else y
+
+
+@layer()
+def l2normalize(x: Tensor, *, epsilon: float) -> Tensor:
+    return mil_ops.l2_norm(x, epsilon or 1e-6)
+
+
+@layer()
+def lrn(x: Tensor, *, alpha: float, beta: float, localSize: int, k: float) -> Tensor:
+    return _as_before(F.local_response_norm(_images(x), localSize, alpha, beta, k or 1.0), x)
+
+
+def _normalized_shape(params: Any) -> list[int]:
+    return list(params.normalizedShape)
+
+
+@layer(gamma=_normalized_shape, beta=_normalized_shape)
+def layerNormalization(x: Tensor, *, normalizedShape: list[int], eps: float, gamma: Tensor, beta: Tensor) -> Tensor:
+    return F.layer_norm(x, normalizedShape, gamma, beta, eps)
+
+
+@layer()
+def softmax(x: Tensor) -> Tensor:
+    return torch.softmax(x, -3)
+
+
+@layer()
+def softmaxND(x: Tensor, *, axis: int) -> Tensor:
+    return torch.softmax(x, axis)
+
+
+# ---- reductions ------------------------------------------------------------------------------------------------------
+
+REDUCTIONS: dict[str, Callable] = {
+    "SUM": lambda x, axes, epsilon: x.sum(axes, keepdim=True),
+    "AVG": lambda x, axes, epsilon: x.mean(axes, keepdim=True),
+    "PROD": lambda x, axes, epsilon: mil_ops.reduce_prod(x, axes, True),
+    "LOGSUM": lambda x, axes, epsilon: torch.log(x + epsilon).sum(axes, keepdim=True),
+    "SUMSQUARE": lambda x, axes, epsilon: x.square().sum(axes, keepdim=True),
+    "L1": lambda x, axes, epsilon: x.abs().sum(axes, keepdim=True),
+    "L2": lambda x, axes, epsilon: x.square().sum(axes, keepdim=True).sqrt(),
+    "MAX": lambda x, axes, epsilon: x.amax(axes, keepdim=True),
+    "MIN": lambda x, axes, epsilon: x.amin(axes, keepdim=True),
+    "ARGMAX": lambda x, axes, epsilon: x.argmax(axes[0], keepdim=True).float(),
+}
+REDUCED_AXES = {"CHW": [-3, -2, -1], "HW": [-2, -1], "C": [-3], "H": [-2], "W": [-1]}
+
+
+@layer()
+def reduce(x: Tensor, *, mode: str, epsilon: float, axis: str) -> Tensor:
+    return REDUCTIONS[mode](x, REDUCED_AXES[axis], epsilon or 1e-6)
+
+
+def _reduction(function: Callable) -> Callable:
+    def compute(x: Tensor, *, axes: list[int], keepDims: bool, reduceAll: bool) -> Tensor:
+        return torch.atleast_1d(function(x, None if reduceAll else axes, keepDims))
+    return compute
+
+
+for _name, _function in {
+        "Sum": mil_ops.reduce_sum, "Mean": mil_ops.reduce_mean, "Max": mil_ops.reduce_max, "Min": mil_ops.reduce_min,
+        "Prod": mil_ops.reduce_prod, "L1": mil_ops.reduce_l1_norm, "L2": mil_ops.reduce_l2_norm,
+        "SumSquare": mil_ops.reduce_sum_square, "LogSum": mil_ops.reduce_log_sum,
+        "LogSumExp": mil_ops.reduce_log_sum_exp}.items():
+    LAYERS["reduce" + _name] = Layer(_reduction(_function), ("x",), False,
+                                     frozenset({"axes", "keepDims", "reduceAll"}), {})
+
+
+@layer()
+def argMax(x: Tensor, *, axis: int, removeDim: bool) -> Tensor:
+    return x.argmax(axis, keepdim=not removeDim or x.ndim == 1).float()
+
+
+@layer()
+def argMin(x: Tensor, *, axis: int, removeDim: bool) -> Tensor:
+    return x.argmin(axis, keepdim=not removeDim or x.ndim == 1).float()
+
+
+@layer()
+def argSort(x: Tensor, *, axis: int, descending: bool) -> Tensor:
+    return mil_ops.argsort(x, axis, not descending).float()
+
+
+@layer()
+def topK(x: Tensor, *, axis: int, K: int, useBottomK: bool) -> tuple[Tensor, Tensor]:
+    values, indices = torch.sort(x, dim=axis, descending=not useBottomK, stable=True)
+    return values.narrow(axis, 0, K), indices.narrow(axis, 0, K).float()
+
+
+@layer()
+def cumSum(x: Tensor, *, axis: int, excludeFinalSum: bool, reverse: bool) -> Tensor:
+    return mil_ops.cumsum(x, axis, excludeFinalSum, reverse)
+
+
+# ---- borders and sizes -----------------------------------------------------------------------------------------------
+
+@layer()
+def crop(x: Tensor, reference: Tensor | None = None, *, cropAmounts: Any, offset: list[int]) -> Tensor:
+    """Without the rows and columns of `cropAmounts`, or to the size of `reference` from `offset` on."""
+    if reference is None:
+        top, bottom, left, right = borders(cropAmounts) if cropAmounts is not None else [0] * 4
+        return mil_ops.crop(x, [top, bottom], [left, right])
+    top, left = offset or [0, 0]
+    return x[..., top:top + reference.shape[-2], left:left + reference.shape[-1]]
+
+
+@layer()
+def padding(x: Tensor, *, constant: Any, reflection: Any, replication: Any, paddingAmounts: Any) -> Tensor:
+    top, bottom, left, right = borders(paddingAmounts) if paddingAmounts is not None else [0] * 4
+    mode = "reflect" if reflection is not None else "replicate" if replication is not None else "constant"
+    value = constant.value if constant is not None else 0.0
+    return _as_before(F.pad(_images(x), [left, right, top, bottom], mode, value), x)
+
+
+@layer()
+def constantPad(x: Tensor, *, value: float, padAmounts: list[int]) -> Tensor:
+    """`padAmounts` is [before, after, ...] for every axis, the first axis first."""
+    return mil_ops.pad_spatial(x, padAmounts, value)
+
+
+SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS_FALSE": "UNALIGN_CORNERS",
+            "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS", "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
+            "UPSAMPLE_MODE": "DEFAULT", "ROI_ALIGN_MODE": "OFFSET_CORNERS"}
+"""MIL's names of the grids on which a picture is sampled, by the names that neural networks give them."""
+
+
+@layer()
+def upsample(x: Tensor, *, scalingFactor: list[int], fractionalScalingFactor: list[float], mode: str,
+             linearUpsampleMode: str) -> Tensor:
+    factors = fractionalScalingFactor or scalingFactor or [1, 1]
+    height, width = (int(n * factor) for n, factor in zip(x.shape[-2:], factors))
+    if mode == "NN":
+        return mil_ops.resize_nearest_neighbor(x, height, width)
+    return mil_ops.resize_bilinear(x, height, width, SAMPLING[linearUpsampleMode])
+
+
+@layer()
+def resizeBilinear(x: Tensor, *, targetSize: list[int], mode: Any) -> Tensor:
+    method = mode.Method.Name(mode.samplingMethod) if mode is not None else "STRICT_ALIGN_ENDPOINTS_MODE"
+    height, width = targetSize or [1, 1]
+    return mil_ops.resize_bilinear(x, height, width, SAMPLING[method])
+
+
+@layer()
+def reorganizeData(x: Tensor, *, mode: str, blockSize: int) -> Tensor:
+    rearrange = {"SPACE_TO_DEPTH": mil_ops.space_to_depth, "DEPTH_TO_SPACE": mil_ops.depth_to_space,
+                 "PIXEL_SHUFFLE": mil_ops.pixel_shuffle}[mode]
+    return _as_before(rearrange(_images(x), blockSize), x)
+
+
+# ---- shape: the layers of specification 1 to 3 -----------------------------------------------------------------------
+
+@layer()
+def flatten(x: Tensor, *, mode: str) -> Tensor:
+    """[..., C, H, W] to [..., C H W, 1, 1]; `CHANNEL_LAST` moves the channels to the end first."""
+    x = x.movedim(-3, -1) if mode == "CHANNEL_LAST" else x
+    return x.flatten(-3)[..., None, None]
+
+
+@layer()
+def reshape(x: Tensor, *, targetShape: list[int], mode: str) -> Tensor:
+    """[sequence, batch, C, H, W] to `targetShape` [C, H, W] or [sequence, C, H, W], in the order of `mode`."""
+    y = x.transpose(0, 1)  # a sequence belongs to its picture
+    y = y.movedim(-3, -1) if mode == "CHANNEL_LAST" else y
+    sequence = [targetShape[0]] if len(targetShape) == 4 else [x.shape[0]]
+    channels, height, width = targetShape[-3:]
+    sizes = [height, width, channels] if mode == "CHANNEL_LAST" else [channels, height, width]
+    y = y.reshape(x.shape[1], *sequence, *sizes)
+    y = y.movedim(-1, -3) if mode == "CHANNEL_LAST" else y
+    return y.transpose(0, 1)
+
+
+@layer()
+def permute(x: Tensor, *, axis: list[int]) -> Tensor:
+    """Permute sequence, channels, height and width; the batch stays where it is."""
+    places = [0, 2, 3, 4]
+    first, *others = (places[i] for i in axis or range(4))
+    return x.permute(first, 1, *others)
+
+
+@layer()
+def concat(values: list[Tensor], *, sequenceConcat: bool) -> Tensor:
+    return torch.cat(values, -5 if sequenceConcat else -3)
+
+
+@layer()
+def split(x: Tensor, *, nOutputs: int) -> tuple[Tensor, ...]:
+    return x.tensor_split(nOutputs, -3)
+
+
+@layer()
+def sequenceRepeat(x: Tensor, *, nRepetitions: int) -> Tensor:
+    return torch.cat([x] * (nRepetitions or 1), -5)
+
+
+SLICED_AXES = {"CHANNEL_AXIS": -3, "HEIGHT_AXIS": -2, "WIDTH_AXIS": -1}
+
+
+@layer("slice")
+def slice_(x: Tensor, *, startIndex: int, endIndex: int, stride: int, axis: str) -> Tensor:
+    behind = (slice(None),) * (-1 - SLICED_AXES[axis])
+    return x[(..., slice(startIndex, endIndex, stride or 1), *behind)]
+
+
+# ---- shape: the layers of specification 4 and 5 ----------------------------------------------------------------------
+
+@layer()
+def concatND(values: list[Tensor], *, axis: int, interleave: bool) -> Tensor:
+    return mil_ops.concat(values, axis, interleave)
+
+
+@layer()
+def splitND(x: Tensor, *, axis: int, numSplits: int, splitSizes: list[int]) -> tuple[Tensor, ...]:
+    """Cut into `splitSizes`, or into `numSplits` parts, of which the first are larger by 1 where there is a remainder."""
+    return x.split(splitSizes, axis) if splitSizes else x.tensor_split(numSplits, axis)
+
+
+@layer()
+def stack(values: list[Tensor], *, axis: int) -> Tensor:
+    return torch.stack(values, axis)
+
+
+@layer()
+def transpose(x: Tensor, *, axes: list[int]) -> Tensor:
+    return x.permute(axes)
+
+
+@layer()
+def expandDims(x: Tensor, *, axes: list[int]) -> Tensor:
+    return mil_ops.expand_dims(x, axes)
+
+
+@layer()
+def squeeze(x: Tensor, *, axes: list[int], squeezeAll: bool) -> Tensor:
+    return torch.atleast_1d(x.squeeze() if squeezeAll else x.squeeze(axes))
+
+
+@layer()
+def flattenTo2D(x: Tensor, *, axis: int) -> Tensor:
+    return mil_ops.flatten2d(x, axis)
+
+
+@layer()
+def reshapeStatic(x: Tensor, *, targetShape: list[int]) -> Tensor:
+    return x.reshape(targetShape)
+
+
+@layer()
+def rankPreservingReshape(x: Tensor, *, targetShape: list[int]) -> Tensor:
+    return mil_ops.reshape(x, targetShape)
+
+
+@layer()
+def reshapeLike(x: Tensor, reference: Tensor) -> Tensor:
+    return x.reshape(reference.shape)
+
+
+@layer()
+def broadcastToStatic(x: Tensor, *, targetShape: list[int]) -> Tensor:
+    return x.broadcast_to(targetShape)
+
+
+@layer()
+def broadcastToLike(x: Tensor, reference: Tensor) -> Tensor:
+    return x.broadcast_to(reference.shape)
+
+
+@layer()
+def getShape(x: Tensor) -> Tensor:
+    return torch.tensor(x.shape, dtype=torch.float32)
+
+
+@layer()
+def tile(x: Tensor, *, reps: list[int]) -> Tensor:
+    return x.tile(reps)
+
+
+@layer()
+def reverse(x: Tensor, *, reverseDim: list[bool]) -> Tensor:
+    return x.flip([axis for axis, turned in enumerate(reverseDim) if turned])
+
+
+@layer()
+def sliceStatic(x: Tensor, *, beginIds: list[int], beginMasks: list[bool], endIds: list[int], endMasks: list[bool],
+                strides: list[int], squeezeMasks: list[bool]) -> Tensor:
+    return torch.atleast_1d(mil_ops.slice_by_index(x, beginIds, endIds, strides, beginMasks, endMasks, squeezeMasks))
+
+
+@layer()
+def gather(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
+    return mil_ops.gather(x, indices, axis)
+
+
+@layer()
+def gatherAlongAxis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
+    return mil_ops.gather_along_axis(x, indices, axis)
+
+
+@layer()
+def oneHot(x: Tensor, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float) -> Tensor:
+    return mil_ops.one_hot(x, oneHotVectorSize, axis, onValue, offValue)
+
+
+@layer()
+def matrixBandPart(x: Tensor, *, numLower: int, numUpper: int) -> Tensor:
+    return mil_ops.band_part(x, numLower, numUpper)
+
+
+@layer()
+def lowerTriangular(x: Tensor, *, k: int) -> Tensor:
+    return x.tril(k)
+
+
+@layer()
+def upperTriangular(x: Tensor, *, k: int) -> Tensor:
+    return x.triu(k)

@@ -1,0 +1,67 @@
+"""What notebook 03 shows of ONNX: what "adaptive" means, and a network's layer on its way into a file."""
+import contextlib
+import os
+import sys
+
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from utils.lesson import silent_stderr
+from utils.plots import PALETTE
+
+EXPORTERS = {"TorchScript": False, "dynamo": True}  # the old and the new exporter: the values of torch.onnx.export's dynamo=
+
+
+def windows(size, outputs):
+    """The inputs that each output of an adaptive pool sees, along one side: a list of (first, last + 1).
+
+    size: length of the input; outputs: length of the output. The formula of PyTorch's AdaptivePooling.h.
+    """
+    return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
+
+
+def draw_windows(size, choices):
+    """A figure: for each number of outputs in `choices`, the windows of an adaptive pool over `size` inputs, as bars."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    for axis, outputs in zip(figure.subplots(1, len(choices), sharex=True), choices):
+        found = windows(size, outputs)
+        for i, (first, end) in enumerate(found):
+            axis.barh(i, end - first, left=first, height=0.7, color=PALETTE[i % 2], edgecolor="black")
+        lengths = sorted({end - first for first, end in found})
+        axis.set(title=f"{outputs} of {size}: {' or '.join(map(str, lengths))} wide", xlabel="input", ylabel="output",
+                 xlim=(0, size), xticks=range(size + 1), yticks=range(outputs), ylim=(outputs - 0.4, -0.6))
+        axis.grid(axis="x", alpha=0.4)
+    return figure
+
+
+def export_onnx(model, path, exporter="dynamo", shape=(1, 16, 8, 8), dynamic=()):
+    """Writes an ONNX file of a model. exporter: a key of EXPORTERS; shape: of the example input, NCHW; dynamic: the axes that
+    may have another length at run time, a selection of {0: "batch", 2: "height", 3: "width"}, given as their numbers.
+
+    Raises what the exporter raises, and keeps its reports, which show this machine's folders, out of the notebook.
+    """
+    named = {axis: {0: "batch", 2: "height", 3: "width"}[axis] for axis in dynamic}
+    if EXPORTERS[exporter]:
+        options = {"dynamic_shapes": [{axis: torch.export.Dim(name, min=2) for axis, name in named.items()}]}
+    else:
+        options = {"dynamic_axes": {"image": named}}
+    model = model if isinstance(model, nn.Sequential) else nn.Sequential(model)
+    with _silent_stdout(), silent_stderr():
+        torch.onnx.export(model.eval(), (torch.zeros(shape),), path, input_names=["image"], output_names=["output"],
+                          dynamo=EXPORTERS[exporter], verbose=False, **options)
+
+
+@contextlib.contextmanager
+def _silent_stdout():
+    """Discards what is written to stdout inside, by C++ too."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

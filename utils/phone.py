@@ -1,0 +1,194 @@
+"""A trained classifier on a phone: fewer megabytes, and what the camera does to a photograph before the model sees it.
+
+Pictures are PIL images in RGB. The changes below are simulations: they say which way a figure moves, and not by how much it
+moves with a real camera in a real hand.
+"""
+import math
+import re
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from utils.lesson import written_whole
+
+GAMMA = 2.2  # of sRGB, about: pixel value / 255 is light ** (1 / GAMMA)
+FULL_WELL = 1000  # photons that fill a small pixel of a phone, video mode; the fewer, the grainier
+LEAST_WEIGHTS = 2048  # smaller tensors stay as they are: coremltools' default
+BATCH = 32
+IOS_OF_SPECIFICATION = {6: 15, 7: 16, 8: 17, 9: 18, 10: 26}  # coremltools.SPECIFICATION_VERSION and its targets
+CROP_OPTIONS = ("centerCrop", "scaleFit", "scaleFill")  # VNImageCropAndScaleOption's names
+
+
+# --- files and photographs -------------------------------------------------------------------------------------------
+
+def made_earlier(path):
+    """The path, where notebook 05 has written it. Raises FileNotFoundError with the line that makes it."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} is missing; notebook 05 writes it: run `make course`, or, for this file alone, "
+                                "`.venv/bin/python -m utils.course notebooks/05_tensorflow_to_coreml.ipynb`.")
+    return path
+
+
+def whole_sessions(table, most):
+    """Rows of whole sessions, evenly spaced over all of them, `most` photographs or a few more; all where there are fewer.
+
+    table: a DataFrame with the columns label and session.
+    """
+    sessions = list(dict.fromkeys(table["session"]))
+    step = max(1, math.ceil(len(table) / most))
+    return table[table["session"].isin(sessions[::step])]
+
+
+def run(classifier, pictures):
+    """Probabilities (N, classes) of PIL images of the classifier's size, which evaluate.load_classifier has loaded."""
+    batches = [pictures[i:i + BATCH] for i in range(0, len(pictures), BATCH)]
+    return np.concatenate([classifier.probabilities(batch) for batch in batches])
+
+
+def oldest_ios(path):
+    """The oldest system that reads a Core ML package, by its specification's version: `iOS 16`."""
+    from coremltools.models import MLModel
+
+    version = MLModel(str(path), skip_model_load=True).get_spec().specificationVersion
+    return f"iOS {IOS_OF_SPECIFICATION[version]}"
+
+
+# --- fewer megabytes -------------------------------------------------------------------------------------------------
+
+def palettize(model, bits):
+    """A copy of an ML Program whose weights are indices of `bits` bits into a table of 2**bits values a layer.
+
+    model: a coremltools MLModel. The tables are found by k-means; of 8 bits they are spaced evenly instead, which takes a
+    second and loses as little.
+    """
+    import coremltools.optimize.coreml as cto
+
+    config = cto.OpPalettizerConfig(mode="uniform" if bits == 8 else "kmeans", nbits=bits)
+    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
+
+
+def mixed_precision(model, bits=6, bits_of_largest=4, largest=4):
+    """A copy of an ML Program with bits where they matter: tables of 2**`bits` values for the weights of 1x1 convolutions,
+    smaller ones for the `largest` of them, the later layer first, and 8-bit linear quantization for everything else.
+
+    model: a coremltools MLModel. One table has to serve a whole layer, and in a depthwise convolution, into which batch
+    norm was folded, channels differ a hundredfold: linear quantization has a scale for each.
+    """
+    import coremltools.optimize.coreml as cto
+
+    def optimize(function, model, configs):
+        return function(model, cto.OptimizationConfig(op_name_configs=configs))
+
+    tensors = cto.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS)
+    pointwise = [name for name, tensor in tensors.items() if tensor.val.ndim == 4 and tensor.val.shape[2:] == (1, 1)]
+    by_size = sorted(reversed(pointwise), key=lambda name: -tensors[name].val.size)  # stable: of equals the later first
+    tables = {name: cto.OpPalettizerConfig(nbits=bits_of_largest if name in by_size[:largest] else bits)
+              for name in pointwise}
+    linear = cto.OpLinearQuantizerConfig(mode="linear_symmetric")
+    others = {name: linear for name in tensors if name not in pointwise}
+    return optimize(cto.palettize_weights, optimize(cto.linear_quantize_weights, model, others), tables)
+
+
+def save(model, path, **metadata):
+    """Saves an MLModel whole or not at all; metadata: user-defined keys, numbers or strings, beside those it has."""
+    model.user_defined_metadata.update({key: str(value) for key, value in metadata.items()})
+    with written_whole(path) as unfinished:
+        model.save(str(unfinished))
+
+
+# --- none of these, steadily -----------------------------------------------------------------------------------------
+
+def average_last(probabilities, sessions, frames):
+    """Each frame's probabilities averaged with those of the `frames` - 1 before it in its session: an array (N, classes).
+
+    probabilities: (N, classes), frames of a session in order; sessions: N names. The first frames of a session have fewer
+    before them.
+    """
+    probabilities, sessions = np.asarray(probabilities, float), np.asarray(sessions)
+    averaged = np.empty_like(probabilities)
+    for session in dict.fromkeys(sessions.tolist()):
+        rows = np.flatnonzero(sessions == session)
+        for i, row in enumerate(rows):
+            averaged[row] = probabilities[rows[max(0, i + 1 - frames):i + 1]].mean(axis=0)
+    return averaged
+
+
+def share_of_changes(answers, sessions):
+    """How often an answer differs from that of the frame before it in the same session, 0..1.
+
+    answers, sessions: N values each, frames of a session one after the other. NaN where no session has two frames.
+    """
+    answers, sessions = np.asarray(answers), np.asarray(sessions)
+    same = sessions[1:] == sessions[:-1]
+    return float((answers[1:] != answers[:-1])[same].mean()) if same.any() else math.nan
+
+
+# --- what the camera does ---------------------------------------------------------------------------------------------
+
+def wide_frame(picture, aspect=4 / 3):
+    """A photograph as a phone's sensor sees it, `aspect` times as wide as high: what is beside it is its mirrored edge."""
+    pixels = np.asarray(picture)
+    height, width = pixels.shape[:2]
+    missing = max(0, round(height * aspect) - width)
+    return Image.fromarray(np.pad(pixels, ((0, 0), (missing // 2, missing - missing // 2), (0, 0)), mode="reflect"))
+
+
+def crop_and_scale(frame, option, size):
+    """A camera's frame as Vision hands it to the model under one of its three options.
+
+    option: centerCrop (the middle, in the model's aspect), scaleFit (all of it, black bars fill up) or scaleFill (all of it,
+    squeezed); size: (width, height) of the model's input. Raises ValueError for another option.
+    """
+    if option not in CROP_OPTIONS:
+        raise ValueError(f"{option!r} is none of {', '.join(CROP_OPTIONS)}.")
+    if option == "centerCrop":
+        return ImageOps.fit(frame, size, Image.Resampling.BILINEAR)
+    if option == "scaleFit":
+        return ImageOps.pad(frame, size, Image.Resampling.BILINEAR)
+    return frame.resize(size, Image.Resampling.BILINEAR)
+
+
+def turned(picture, degrees):
+    """The picture turned counter-clockwise by a multiple of 90 degrees."""
+    return Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(picture), degrees // 90)))
+
+
+def out_of_focus(picture, share):
+    """A Gaussian blur whose standard deviation is a share of the picture's width."""
+    return picture.filter(ImageFilter.GaussianBlur(share * picture.width))
+
+
+def in_dim_light(picture, stops, seed=0):
+    """A picture with 2**stops times less light, and photon noise: sqrt(n) of n photons (FULL_WELL of them make white)."""
+    light = (np.asarray(picture, np.float64) / 255) ** GAMMA * FULL_WELL / 2 ** stops
+    photons = np.random.default_rng(seed).poisson(light)
+    return Image.fromarray((255 * np.minimum(photons / FULL_WELL, 1) ** (1 / GAMMA)).round().astype(np.uint8))
+
+
+def from_further_away(picture, times):
+    """The picture from `times` the distance, 1 or more: smaller, with its mirrored edges around it."""
+    width, height = picture.size
+    small = np.asarray(picture.resize((round(width / times), round(height / times)), Image.Resampling.LANCZOS))
+    missing = height - small.shape[0], width - small.shape[1]
+    margins = [(n // 2, n - n // 2) for n in missing] + [(0, 0)]
+    return Image.fromarray(np.pad(small, margins, mode="symmetric"))
+
+
+# --- the app's own code ------------------------------------------------------------------------------------------------
+
+def source(path, first, last=None):
+    """The lines of a source file from the one that contains `first` to the next that contains `last` (default: the closing
+    brace of the block that `first` opens), without their common indentation.
+
+    A notebook that shows code so cannot drift from it. Raises LookupError where a line is not there.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = next((i for i, line in enumerate(lines) if first in line), None)
+    if start is None:
+        raise LookupError(f"{path.name} has no line with {first!r}.")
+    indent = re.match(r"\s*", lines[start])[0]
+    ends = (lambda line: last in line) if last else (lambda line: re.match(re.escape(indent) + r"[})\]]", line))
+    end = next((i for i in range(start + bool(not last), len(lines)) if ends(lines[i])), None)
+    if end is None:
+        raise LookupError(f"{path.name} has no line with {last or 'the closing brace'!r} after {first!r}.")
+    return "\n".join(line.removeprefix(indent) for line in lines[start:end + 1])
