@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
+import test_ml_program
 from utils import coreml_runtime
 from utils.coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
 from utils.coreml_runtime.__main__ import main
@@ -983,8 +984,12 @@ def operator_table(folder: Path) -> str:
         for front_end in ("trace", "export"):
             found["PyTorch"] |= operators(convert_torch(folder, build, front_end, "float32"))
     found["Keras"] |= operators(convert_keras(folder, "float32"))
-    rows = [f"| `{name}` | {', '.join(source for source, names in found.items() if name in names)} |"
-            for name in sorted(OPERATORS)]
+    found["PyTorch"] |= set(test_ml_program.ONE_LINERS)
+    found["TensorFlow"] = set(test_ml_program.TENSORFLOW_ONE_LINERS)
+    found["definition"] |= {"cond"}  # test_a_choice_runs_one_branch_with_the_values_around_it
+    sources = ("PyTorch", "Keras", "TensorFlow", "definition")
+    rows = [f"| `{name}` | {', '.join(source for source in sources if name in found[source])} |"
+            for name in sorted({*OPERATORS, "cond"})]
     return "\n".join(["| operator | compared with |", "| --- | --- |", *rows])
 
 

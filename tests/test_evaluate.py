@@ -86,6 +86,14 @@ def test_the_threshold_is_read_from_the_model(folder, tmp_path):
     assert unknown["threshold"] == 0.9999999 and unknown["kept"] == 0 and unknown["turned_away"] == 1
 
 
+def test_the_temperature_is_read_from_the_model_and_applied_before_the_threshold(model, folder, tmp_path):
+    sure = convert(tmp_path / "sure.mlpackage", threshold="0.99", temperature="0.001")
+    unsure = convert(tmp_path / "unsure.mlpackage", threshold="0.5", temperature="1000")
+    found = {path: evaluate.evaluate(path, folder) for path in (model, sure, unsure)}
+    assert [each["unknown"]["kept"] for each in found.values()] == [1, 1, 0]
+    assert found[unsure]["accuracy"] == found[model]["accuracy"]
+
+
 def test_without_a_folder_other_nothing_is_said_about_the_unknown(model, folder):
     shutil.rmtree(folder / "other")
     assert "unknown" not in evaluate.evaluate(model, folder)
@@ -157,9 +165,11 @@ def test_a_model_that_takes_no_picture_is_refused(folder, tmp_path, capfd):
     assert "does not take one picture" in refused([path, folder], capfd)
 
 
-def test_a_threshold_that_is_no_share_is_refused(folder, tmp_path, capfd):
-    path = convert(tmp_path / "odd.mlpackage", threshold="half")
-    assert "threshold in its metadata is 'half'" in refused([path, folder], capfd)
+@pytest.mark.parametrize("key, odd", [("threshold", "half"), ("threshold", "1.5"), ("temperature", "0"),
+                                      ("temperature", "inf"), ("temperature", "warm")])
+def test_a_number_in_the_metadata_that_cannot_be_is_refused(folder, tmp_path, key, odd, capfd):
+    path = convert(tmp_path / "odd.mlpackage", **{key: odd})
+    assert f"{key} in its metadata is '{odd}'" in refused([path, folder], capfd)
 
 
 @pytest.mark.parametrize("name, says", [("missing.mlpackage", "there is no such file"), ("model.h5", "supported: .mlpackage"),

@@ -157,7 +157,7 @@ def test_twice_the_distance_halves_the_part():
     picture = np.zeros((40, 40, 3), np.uint8)
     picture[10:30, 10:30] = 255
     white = (np.asarray(phone.from_further_away(Image.fromarray(picture), 2)) > 127)[..., 0]
-    assert white.sum() == pytest.approx(10 * 10, abs=25)
+    assert white.sum() == pytest.approx(10 * 10, abs=20)
     assert white[15:25, 15:25].all()
 
 
@@ -165,7 +165,8 @@ def test_source_takes_a_block_to_its_closing_brace_and_removes_the_indentation(t
     path = tmp_path / "A.swift"
     path.write_text("struct A {\n    func a() {\n        if b {\n        }\n    }\n\n    let c = 1\n}\n")
     assert phone.source(path, "func a") == "func a() {\n    if b {\n    }\n}"
-    assert phone.source(path, "if b", "let c") == "if b {\n}" + "\n}\n\nlet c = 1".replace("\n}", "\n    }", 0)[0:0] or True
+    assert phone.source(path, "if b", "}") == "if b {\n}"
+    assert phone.source(path, "let c", "let c") == "let c = 1"
 
 
 def test_source_names_a_line_that_is_not_there(tmp_path):

@@ -89,3 +89,39 @@ def test_a_parity_plot_takes_equal_outputs_too(step):
     expected = np.linspace(0, 1, 20, dtype=np.float32)
     figure = plots.parity_plot(expected, expected + step, ("Keras", "Core ML"), limit=1e-4)
     assert {"Keras", "Core ML", "equal", "limit 0.0001", "absolute difference"} <= set(drawn(figure))
+
+
+def test_size_against_accuracy_shades_what_may_be_shipped():
+    table = pd.DataFrame({"megabytes": [13.5, 2.4], "accuracy": [0.95, 0.94]}, index=["float32", "small"])
+    figure = plots.size_against_accuracy(table)
+    corner = figure.axes[0].collections[0].get_datalim(figure.axes[0].transData)
+    assert (corner.x1, corner.y0) == pytest.approx((2.5, 0.945))
+    assert {"float32", "small", "megabytes", "at most 2.5 MB, at most 0.5 points lost"} <= set(drawn(figure))
+
+
+def test_a_reliability_diagram_leaves_out_empty_bins():
+    bins = np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 4])
+    figure = plots.reliability_diagram(bins, bins, ("raw", "scaled"))
+    assert [collection.get_offsets().tolist() for collection in figure.axes[0].collections] == [[[0.75, 0.5]]] * 2
+    assert {"raw", "scaled", "calibrated", "share of right answers"} <= set(drawn(figure))
+
+
+def test_a_rejection_curve_marks_the_chosen_threshold_and_the_aims():
+    figure = plots.rejection_curve({"test": ([1, 0.5], [0, 1])}, {"chosen": (0.9, 0.6)}, aims=(0.95, 0.8))
+    assert figure.axes[0].lines[1].get_xydata().tolist() == [[0.9, 0.6]]
+    assert {"test", "chosen", "the aims", "right answers kept", "strangers turned away"} <= set(drawn(figure))
+
+
+def test_shares_names_each_group_once():
+    table = pd.DataFrame({"group": ["blur", "blur", "crop"], "share": [0.9, 0.5, 1]}, index=["a little", "much", "fit"])
+    figure = plots.shares(table, "accuracy", reference=0.95)
+    assert {"a little", "50%", "accuracy"} <= set(drawn(figure))
+    assert sorted(text.get_text() for text in figure.legends[0].get_texts()) == ["blur", "crop", "unchanged"]
+
+
+def test_the_routes_chart_has_a_dot_and_a_bar_a_route():
+    table = pd.DataFrame({"route": ["a → b", "a → c"], "accuracy": [0.9, 0.8], "low": [0.8, 0.7], "high": [0.95, 0.9],
+                          "megabytes": [13.5, 2.4]})
+    figure = plots.routes_chart(table)
+    assert {"a → b", "a → c", "megabytes"} <= set(drawn(figure)) and " 13.5" in drawn(figure)
+    assert [bar.get_width() for bar in figure.axes[1].patches] == [13.5, 2.4]

@@ -81,7 +81,9 @@ def test_a_converted_network_gives_keras_answers(body, tmp_path):
 def test_the_file_says_what_was_asked_for_and_runs_since_ios_11(normed, tmp_path):
     spec = tf_coreml.convert(tf_coreml.prepare(frozen(normed), ["Identity:0"]), tmp_path / "a.mlmodel", ["Identity:0"],
                              image_input_names="image:0", image_scale=0.5, red_bias=1, green_bias=2, blue_bias=3,
-                             is_bgr=True, class_labels=list("abcd"))
+                             is_bgr=True, class_labels=list("abcd"), metadata={"author": "A class", "version": "1.0"})
+    about = coreml_runtime.load(tmp_path / "a.mlmodel").metadata
+    assert (about.author, about.version, about.license) == ("A class", "1.0", "")
     assert spec.specificationVersion == 1 and (tmp_path / "a.mlmodel").stat().st_size > 1000
     scaler = spec.neuralNetworkClassifier.preprocessing[0].scaler
     assert (scaler.channelScale, scaler.redBias, scaler.greenBias, scaler.blueBias) == (0.5, 1, 2, 3)

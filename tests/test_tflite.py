@@ -57,6 +57,18 @@ def test_labels_and_metadata_travel_with_the_file_and_any_unzip_finds_them(file)
         assert archive.read("labels.txt").decode() == "Schrittmotor\ngrün\na b\n"
 
 
+def test_metadata_can_be_added_later_and_the_model_stays_as_it_is(file, tmp_path):
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(file.read_bytes())
+    for temperature in (0.5, 0.6):
+        tflite.add_metadata(copy, temperature=temperature)
+    before, after = tflite.TFLiteModel(file), tflite.TFLiteModel(copy)
+    assert after.labels == LABELS
+    assert after.metadata == {"author": "Ä. Nyone", "threshold": 0.75, "temperature": 0.6}
+    assert len(copy.read_bytes()) < len(file.read_bytes()) + 100
+    np.testing.assert_array_equal(after.predict(pictures()[0]), before.predict(pictures()[0]))
+
+
 def test_a_file_without_labels_has_none(function, tmp_path):
     data = tf.lite.TFLiteConverter.from_concrete_functions([tf_coreml.freeze(function)]).convert()
     (tmp_path / "bare.tflite").write_bytes(data)

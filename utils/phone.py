@@ -166,12 +166,14 @@ def in_dim_light(picture, stops, seed=0):
 
 
 def from_further_away(picture, times):
-    """The picture from `times` the distance, 1 or more: smaller, with its mirrored edges around it."""
+    """The picture from `times` the distance, 1 or more: smaller, on a plain ground in the mean colour of its edges."""
     width, height = picture.size
-    small = np.asarray(picture.resize((round(width / times), round(height / times)), Image.Resampling.LANCZOS))
-    missing = height - small.shape[0], width - small.shape[1]
-    margins = [(n // 2, n - n // 2) for n in missing] + [(0, 0)]
-    return Image.fromarray(np.pad(small, margins, mode="symmetric"))
+    pixels = np.asarray(picture)
+    edges = np.concatenate([pixels[[0, -1]].reshape(-1, 3), pixels[:, [0, -1]].reshape(-1, 3)])
+    changed = Image.new("RGB", picture.size, tuple(int(value) for value in edges.mean(axis=0).round()))
+    small = picture.resize((round(width / times), round(height / times)), Image.Resampling.LANCZOS)
+    changed.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    return changed
 
 
 # --- the app's own code ------------------------------------------------------------------------------------------------

@@ -70,11 +70,11 @@ def prepare(graph, outputs):
     return graph
 
 
-def convert(graph, path, outputs, **arguments):
+def convert(graph, path, outputs, metadata=None, **arguments):
     """Writes a frozen GraphDef as an .mlmodel with tfcoreml.convert, without what that prints. Returns its spec.
 
-    outputs: names of tensors. arguments: tfcoreml.convert's own, such as image_input_names, image_scale, red_bias and
-    class_labels. Colons in the names of inputs and outputs become two underscores. Raises what tfcoreml raises, mostly
+    outputs: names of tensors. metadata: what of coremltools.MLModel's author, license, version and short_description the
+    file is to carry. arguments: tfcoreml.convert's own, such as image_input_names, image_scale, red_bias and class_labels. Colons in the names of inputs and outputs become two underscores. Raises what tfcoreml raises, mostly
     TypeError, ValueError or NotImplementedError; then no file is written.
     """
     tfcoreml = import_tfcoreml()
@@ -82,7 +82,11 @@ def convert(graph, path, outputs, **arguments):
         frozen = Path(folder) / "frozen.pb"
         frozen.write_bytes(graph.SerializeToString())
         with _numpy_of_2019(), contextlib.redirect_stdout(io.StringIO()):
-            return tfcoreml.convert(str(frozen), str(unfinished), list(outputs), **arguments).get_spec()
+            model = tfcoreml.convert(str(frozen), None, list(outputs), **arguments)
+        for name, text in (metadata or {}).items():
+            setattr(model, name, text)
+        model.save(str(unfinished))
+        return model.get_spec()
 
 
 def summary(graph):

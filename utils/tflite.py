@@ -34,10 +34,26 @@ def convert(frozen_function, path, labels=(), **metadata):
         raise ValueError("The function has variables, and their values would be missing in the file; freeze it first.")
     with silent_stderr():
         data = tf.lite.TFLiteConverter.from_concrete_functions([frozen_function]).convert()
+    _write(path, data, "".join(f"{label}\n" for label in labels), metadata)
+
+
+def add_metadata(path, **metadata):
+    """Puts more numbers or strings into the metadata of a .tflite that `convert` wrote; those of the same name change.
+
+    Raises zipfile.BadZipFile for a file without labels and metadata.
+    """
+    data = Path(path).read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        labels, before = archive.read(LABELS).decode(), json.loads(archive.read(METADATA))
+        model = data[:min(entry.header_offset for entry in archive.infolist())]  # the archive begins where the model ends
+    _write(path, model, labels, {**before, **metadata})
+
+
+def _write(path, model, labels, metadata):
     with written_whole(path) as unfinished:
-        unfinished.write_bytes(data)
+        unfinished.write_bytes(model)
         with zipfile.ZipFile(unfinished, "a") as archive:
-            archive.writestr(LABELS, "".join(f"{label}\n" for label in labels))
+            archive.writestr(LABELS, labels)
             archive.writestr(METADATA, json.dumps(metadata, ensure_ascii=False))
 
 

@@ -195,6 +195,23 @@ def features(images, name=BACKBONE):
     return image_analysis.get_deep_features(images, name, verbose=False)
 
 
+def cross_validated(fit, features, labels, keys, folds=5, seed=0):
+    """Right or wrong, as N truth values, for each photograph, asked of a model that has seen none with the same key.
+
+    fit: a function from features (SArray) and labels to a model; features, labels, keys: of N photographs. Keys are dealt
+    out to folds at random. Where a fold leaves fewer than two classes to train on, its photographs count as wrong.
+    """
+    labels, right = np.asarray(labels), np.zeros(len(labels), bool)
+    names, key = np.unique(np.asarray(keys, str), return_inverse=True)
+    fold = (np.random.RandomState(seed).permutation(len(names)) % folds)[key]
+    for number in range(folds):
+        out = fold == number
+        if out.any() and len(set(labels[~out])) > 1:
+            answers = fit(pick(features, ~out), labels[~out]).predict(tc.SFrame({"image": pick(features, out)}))
+            right[out] = np.array(answers) == labels[out]
+    return right
+
+
 def as_seen(images):
     """The pixels that Turi Create hands to the network, stretched by nearest neighbour: uint8 arrays (224, 224, 3)."""
     return [image_analysis.resize(image, IMAGE_SIZE, IMAGE_SIZE, 3).pixel_data for image in images]

@@ -9,6 +9,11 @@ export function centreCrop(width, height, target) {
   return { left: (width - cropWidth) / 2, top: (height - cropHeight) / 2, width: cropWidth, height: cropHeight };
 }
 
+// Pillow computes with weights in whole multiples of 2^-22 and rounds half up (src/libImaging/Resample.c). So does this, and
+// the pixels are the same to the last bit.
+const ONE = 2 ** 22;
+const rounded = (sum) => Math.floor((sum + ONE / 2) / ONE);
+
 /** For each of `size` output pixels, the first input pixel and the weights of the input pixels from there on. */
 function taps(size, low, extent, available) {
   const scale = extent / size;
@@ -17,10 +22,10 @@ function taps(size, low, extent, available) {
     const centre = low + (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(centre - support + 0.5));
     const last = Math.min(available, Math.trunc(centre + support + 0.5));
-    const weights = Float32Array.from({ length: last - first }, (_, k) =>
-      Math.max(0, 1 - Math.abs(first + k + 0.5 - centre) / support));
+    const weights = Float64Array.from({ length: last - first }, (_, k) =>
+      Math.max(0, 1 - Math.abs((first + k + 0.5 - centre) / support)));
     const total = weights.reduce((sum, weight) => sum + weight, 0);
-    return { first, weights: weights.map((weight) => weight / total) };
+    return { first, weights: weights.map((weight) => Math.trunc((weight / total) * ONE + 0.5)) };
   });
 }
 
@@ -31,7 +36,7 @@ function taps(size, low, extent, available) {
 export function resample({ data, width, height }, crop, target) {
   const columns = taps(target.width, crop.left, crop.width, width);
   const rows = taps(target.height, crop.top, crop.height, height);
-  const narrow = new Uint8ClampedArray(height * target.width * 3); // rounds, as Pillow does between the two passes
+  const narrow = new Uint8Array(height * target.width * 3);
   for (let y = 0, to = 0; y < height; y++) {
     for (const { first, weights } of columns) {
       let red = 0, green = 0, blue = 0;
@@ -40,9 +45,9 @@ export function resample({ data, width, height }, crop, target) {
         green += weights[k] * data[from + 1];
         blue += weights[k] * data[from + 2];
       }
-      narrow[to++] = red;
-      narrow[to++] = green;
-      narrow[to++] = blue;
+      narrow[to++] = rounded(red);
+      narrow[to++] = rounded(green);
+      narrow[to++] = rounded(blue);
     }
   }
   const plane = target.width * target.height;
@@ -53,7 +58,7 @@ export function resample({ data, width, height }, crop, target) {
         let sum = 0;
         for (let k = 0; k < weights.length; k++)
           sum += weights[k] * narrow[((first + k) * target.width + x) * 3 + channel];
-        planes[channel * plane + y * target.width + x] = Math.round(sum);
+        planes[channel * plane + y * target.width + x] = rounded(sum);
       }
   });
   return planes;
