@@ -1,5 +1,5 @@
-"""ios/TabletopAR as far as it can be checked without Xcode: the Swift code parses, the property lists are whole, and the
-project names the files that are there. Nothing is compiled here."""
+"""ios/TabletopAR as far as it can be checked without Xcode: the Swift code parses, the property lists are whole, and
+the project names the files that are there. Nothing is compiled here."""
 import plistlib
 import re
 
@@ -62,7 +62,8 @@ def test_every_object_of_the_project_is_defined_and_used():
     objects, root = project()
     used = {root} | {found for each in objects.values() for found in referenced(each)}
     assert used == set(objects)
-    assert len(re.findall(r"^\t\t([0-9A-F]{24}) .*= \{", PROJECT, re.MULTILINE)) == len(objects), "an identifier is taken twice"
+    defined = re.findall(r"^\t\t([0-9A-F]{24}) .*= \{", PROJECT, re.MULTILINE)
+    assert len(defined) == len(objects), "an identifier is taken twice"
 
 
 def source_files(objects):

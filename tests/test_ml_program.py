@@ -1,5 +1,5 @@
-"""ML Programs that nobody here made: operators against PyTorch and Keras, small transformers, compressed weights, several
-functions and inputs, choices and overflows. What a converter writes for an operator is run, in float32 and in float16.
+"""ML Programs that nobody here made: operators against PyTorch and TensorFlow, small transformers, compressed weights,
+several functions and inputs, choices and overflows. What a converter writes is run in float32 and in float16.
 """
 
 import functools
@@ -76,13 +76,15 @@ def near(x):
 
 WEIGHTS = noise(4, 2, 3, 3, seed=3)
 ONE_LINERS = {
-    "abs": lambda x, y: torch.abs(x), "acos": lambda x, y: torch.acos(near(x)), "asin": lambda x, y: torch.asin(near(x)),
+    "abs": lambda x, y: torch.abs(x), "acos": lambda x, y: torch.acos(near(x)),
+    "asin": lambda x, y: torch.asin(near(x)),
     "atan": lambda x, y: torch.atan(x), "atanh": lambda x, y: torch.atanh(0.9 * near(x)),
     "ceil": lambda x, y: torch.ceil(3 * x), "clip": lambda x, y: torch.clamp(x, -0.3, 0.6),
     "cos": lambda x, y: torch.cos(x), "cosh": lambda x, y: torch.cosh(x), "erf": lambda x, y: torch.erf(x),
     "exp": lambda x, y: torch.exp(x), "exp2": lambda x, y: torch.exp2(x), "floor": lambda x, y: torch.floor(3 * x),
     "inverse": lambda x, y: torch.reciprocal(2 + x), "log": lambda x, y: torch.log(2 + x),
-    "round": lambda x, y: torch.round(3 * x), "rsqrt": lambda x, y: torch.rsqrt(2 + x), "sign": lambda x, y: torch.sign(x),
+    "round": lambda x, y: torch.round(3 * x), "rsqrt": lambda x, y: torch.rsqrt(2 + x),
+    "sign": lambda x, y: torch.sign(x),
     "sin": lambda x, y: torch.sin(x), "sinh": lambda x, y: torch.sinh(x), "sqrt": lambda x, y: torch.sqrt(2 + x),
     "tan": lambda x, y: torch.tan(x), "tanh": lambda x, y: torch.tanh(x),
     "add": lambda x, y: x + y[:, :1], "sub": lambda x, y: x[..., :1] - y, "mul": lambda x, y: x * y[:, :, :1],
@@ -95,9 +97,11 @@ ONE_LINERS = {
     "less_equal": lambda x, y: (x <= y).float(), "logical_and": lambda x, y: torch.logical_and(x > 0, y > 0).float(),
     "logical_or": lambda x, y: torch.logical_or(x > 0, y > 0).float(),
     "logical_xor": lambda x, y: torch.logical_xor(x > 0, y > 0).float(),
-    "logical_not": lambda x, y: torch.logical_not(x > 0).float(), "select": lambda x, y: torch.where(x > 0, x, y[:, :1]),
+    "logical_not": lambda x, y: torch.logical_not(x > 0).float(),
+    "select": lambda x, y: torch.where(x > 0, x, y[:, :1]),
     "cast": lambda x, y: (3 * x).int().float(), "elu": lambda x, y: F.elu(x, 0.7), "gelu": lambda x, y: F.gelu(x),
-    "leaky_relu": lambda x, y: F.leaky_relu(x, 0.1), "prelu": lambda x, y: F.prelu(x, torch.tensor([0.1, 0.2, 0.3, 0.4])),
+    "leaky_relu": lambda x, y: F.leaky_relu(x, 0.1),
+    "prelu": lambda x, y: F.prelu(x, torch.tensor([0.1, 0.2, 0.3, 0.4])),
     "relu": lambda x, y: F.relu(x), "relu6": lambda x, y: F.relu6(9 * x), "sigmoid": lambda x, y: torch.sigmoid(x),
     "sigmoid_hard": lambda x, y: F.hardsigmoid(4 * x), "silu": lambda x, y: F.silu(x),
     "softmax": lambda x, y: F.softmax(x, 1), "softplus": lambda x, y: F.softplus(x),
@@ -130,13 +134,15 @@ ONE_LINERS = {
     "upsample_bilinear": lambda x, y: F.interpolate(x, scale_factor=2.5, mode="bilinear"),
     "upsample_nearest_neighbor": lambda x, y: F.interpolate(x, scale_factor=2, mode="nearest"),
     "resample": lambda x, y: F.grid_sample(x, 0.8 * near(y).permute(0, 2, 3, 1)[..., :2], align_corners=False),
-    "fill_like": lambda x, y: torch.full_like(F.relu(x), 2.5) * x, "one_hot": lambda x, y: F.one_hot(x.argmax(1), 5).float(),
+    "fill_like": lambda x, y: torch.full_like(F.relu(x), 2.5) * x,
+    "one_hot": lambda x, y: F.one_hot(x.argmax(1), 5).float(),
 }
 """Operator: a function of x and y [1, 4, 6, 8] for which coremltools is to write it."""
 
 X, Y = noise(1, 4, 6, 8, seed=1), noise(1, 4, 6, 8, seed=2)
-SENSITIVE = {"floor_div", "mod", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "ceil", "floor",
-             "round", "cast", "sign", "argsort", "reduce_argmax", "reduce_argmin", "topk", "one_hot", "gather_along_axis",
+SENSITIVE = {"floor_div", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "ceil", "floor",
+             "round", "cast", "sign", "argsort", "reduce_argmax", "reduce_argmin", "topk", "one_hot",
+             "gather_along_axis",
              "scatter_along_axis", "logical_and", "logical_or", "logical_xor", "logical_not", "select", "resample"}
 """Operators whose results jump, so that rounding what goes in may change a few of them altogether."""
 
@@ -145,12 +151,14 @@ TENSORFLOW_ONE_LINERS = {
     "softsign": lambda tf, x, y: tf.nn.softsign(x), "reduce_prod": lambda tf, x, y: tf.reduce_prod(x, 1),
     "einsum": lambda tf, x, y: tf.einsum("nchw,nwhr->nchr", x, tf.transpose(y, [0, 3, 2, 1])),
     "resize_nearest_neighbor": lambda tf, x, y: tf.image.resize(x, (12, 12), method="nearest"),
-    "depth_to_space": lambda tf, x, y: tf.nn.depth_to_space(x, 2), "space_to_depth": lambda tf, x, y: tf.nn.space_to_depth(x, 2),
+    "depth_to_space": lambda tf, x, y: tf.nn.depth_to_space(x, 2),
+    "space_to_depth": lambda tf, x, y: tf.nn.space_to_depth(x, 2),
     "space_to_batch": lambda tf, x, y: tf.space_to_batch(x, [2, 3], [[1, 1], [0, 0]]),
     "batch_to_space": lambda tf, x, y: tf.batch_to_space(tf.tile(x, [6, 1, 1, 1]), [2, 3], [[1, 0], [0, 1]]),
     "local_response_norm": lambda tf, x, y: tf.nn.local_response_normalization(x, 1, 1.5, 0.5, 0.75),
     "reverse": lambda tf, x, y: tf.reverse(x, [1, 3]), "band_part": lambda tf, x, y: tf.linalg.band_part(x, 1, 2),
-    "gather": lambda tf, x, y: tf.gather(x, [3, 0, 0], axis=1), "gather_nd": lambda tf, x, y: tf.gather_nd(x, [[0, 3], [0, 1]]),
+    "gather": lambda tf, x, y: tf.gather(x, [3, 0, 0], axis=1),
+    "gather_nd": lambda tf, x, y: tf.gather_nd(x, [[0, 3], [0, 1]]),
     "scatter_nd": lambda tf, x, y: tf.scatter_nd([[3], [1]], y[0, :2], (4, 6, 8)) + x,
     "batch_norm": lambda tf, x, y: tf.compat.v1.nn.fused_batch_norm(x, *np.float32(
         [[1] * 8, [0.2] * 8, [0.1] * 8, [0.6] * 8]), is_training=False)[0],
@@ -198,7 +206,8 @@ def tensorflow_program():
     specs = [tf.TensorSpec(X.shape, tf.float32, name=f"x{i}") for i in range(2)]
     program = ct.convert([function.get_concrete_function(*specs)], source="tensorflow", convert_to="milinternal",
                          compute_precision=ct.precision.FLOAT32, minimum_deployment_target=ct.target.iOS18)
-    expected = {"Identity" + f"_{i}" * bool(i): np.asarray(y, np.float64) for i, y in enumerate(function(X.numpy(), Y.numpy()))}
+    expected = {"Identity" + f"_{i}" * bool(i): np.asarray(y, np.float64)
+                for i, y in enumerate(function(X.numpy(), Y.numpy()))}
     return program, {var.name: expected[var.name] for var in program.functions["main"].outputs}
 
 
@@ -219,7 +228,8 @@ PRECISION = st.sampled_from(sorted(TOLERANCE))
 
 
 @EXAMPLES
-@given(SIZES, SIZES, SMALL, SMALL, st.integers(0, 3), st.integers(1, 2), st.sampled_from([1, 2, 4]), st.booleans(), PRECISION)
+@given(SIZES, SIZES, SMALL, SMALL, st.integers(0, 3), st.integers(1, 2), st.sampled_from([1, 2, 4]), st.booleans(),
+       PRECISION)
 def test_a_convolution_answers_as_pytorchs(height, width, kernel, stride, padding, dilation, groups, bias, precision):
     torch.manual_seed(0)
     assume(min(height, width) + 2 * padding > dilation * (kernel - 1))
@@ -228,13 +238,14 @@ def test_a_convolution_answers_as_pytorchs(height, width, kernel, stride, paddin
 
 
 @EXAMPLES
-@given(SIZES, st.sampled_from([1, 3]), SMALL, SMALL, st.integers(0, 2), st.integers(0, 1), st.sampled_from([1, 2]), PRECISION)
-def test_a_transposed_convolution_answers_as_pytorchs(size, dimensions, kernel, stride, padding, extra, groups, precision):
+@given(SIZES, st.sampled_from([1, 2]), SMALL, SMALL, st.integers(0, 2), st.integers(0, 1), st.sampled_from([1, 2]),
+       PRECISION)
+def test_a_transposed_convolution_answers_as_pytorchs(size, axes, kernel, stride, padding, extra, groups, precision):
     torch.manual_seed(0)
     assume(extra < stride and padding < kernel)
     assume(padding or not extra)  # coremltools cannot convert it
-    kind = nn.ConvTranspose1d if dimensions == 1 else nn.ConvTranspose2d
-    x = noise(1, 4, size) if dimensions == 1 else noise(1, 4, size, size + 1)
+    kind = nn.ConvTranspose1d if axes == 1 else nn.ConvTranspose2d
+    x = noise(1, 4, size) if axes == 1 else noise(1, 4, size, size + 1)
     assert_agrees(kind(4, 6, kernel, stride, padding, extra, groups), x, precision=precision)
 
 
@@ -414,6 +425,10 @@ def test_an_overflow_is_told_by_the_operation_and_the_operator(tmp_path):
     half.predict({"x": np.float32([[1, 200]])})
     full.predict({"x": np.float32([[1, 200]])})
     assert half.overflows == {"too_large": "mul"} and full.overflows == {}
+    again = coreml_runtime.load(path, "float16")
+    again.predict({"x": np.float32([[1, 200]])})
+    again.predict([{"x": np.float32([[1, 2]])}] * 3)
+    assert again.overflows == {"too_large": "mul"}, "trying whether inputs can be stacked has forgotten it"
 
 
 def compressions():
@@ -429,9 +444,11 @@ def compressions():
     table = optimize.OpPalettizerConfig(nbits=4, weight_threshold=0)
     eight = optimize.OpLinearQuantizerConfig(weight_threshold=0)
     prune = apply(optimize.prune_weights, half)
-    return {"affine": apply(optimize.linear_quantize_weights, eight), "blockwise": apply(optimize.linear_quantize_weights, blocks),
+    return {"affine": apply(optimize.linear_quantize_weights, eight),
+            "blockwise": apply(optimize.linear_quantize_weights, blocks),
             "look-up tables by groups": apply(optimize.palettize_weights, groups), "sparse": prune,
-            "sparse look-up table": lambda m: apply(optimize.palettize_weights, table, joint_compression=True)(prune(m)),
+            "sparse look-up table": lambda m: apply(
+                optimize.palettize_weights, table, joint_compression=True)(prune(m)),
             "sparse affine": lambda m: apply(optimize.linear_quantize_weights, eight, joint_compression=True)(prune(m))}
 
 

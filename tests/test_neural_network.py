@@ -716,7 +716,7 @@ def saved(spec, path):
 
 @pytest.mark.parametrize("bits", [16, 8, 5, 4, 1])
 @pytest.mark.parametrize("kind", [ct.models._QUANTIZATION_MODE_LINEAR_QUANTIZATION,
-                                  ct.models._QUANTIZATION_MODE_LOOKUP_TABLE_KMEANS])
+                                  ct.models._QUANTIZATION_MODE_LOOKUP_TABLE_LINEAR])
 def test_quantized_weights_answer_as_the_weights_that_they_stand_for(tmp_path, bits, kind, monkeypatch):
     monkeypatch.setattr(quantization_utils, "_optimize_nn", lambda layers: None)  # it fails on today's NumPy
     spec = small_network().spec

@@ -2,7 +2,6 @@
 import math
 
 import coremltools as ct
-import coremltools.optimize.coreml as cto
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,17 +12,17 @@ from utils import coreml_runtime, phone, routes
 
 
 class Network(torch.nn.Module):
-    """Two 1x1 convolutions of different sizes and a depthwise one whose channels differ a hundredfold."""
+    """A small convolution, a depthwise one whose channels differ a hundredfold, one that narrows and one that widens."""
 
     def __init__(self):
         super().__init__()
-        self.small, self.large = torch.nn.Conv2d(3, 768, 1), torch.nn.Conv2d(768, 64, 1)
-        self.depthwise = torch.nn.Conv2d(768, 768, 3, groups=768)
+        self.small, self.depthwise = torch.nn.Conv2d(3, 768, 1), torch.nn.Conv2d(768, 768, 3, groups=768)
+        self.narrowing, self.widening = torch.nn.Conv2d(768, 64, 1), torch.nn.Conv2d(64, 256, 1)
         with torch.no_grad():
             self.depthwise.weight *= torch.logspace(0, 2, 768).reshape(-1, 1, 1, 1)
 
     def forward(self, image):
-        return self.large(self.depthwise(self.small(image))).mean((2, 3))
+        return self.widening(self.narrowing(self.depthwise(self.small(image)))).mean((2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +37,6 @@ def answer(model, path):
     phone.save(model, path)
     inputs = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
     return next(iter(coreml_runtime.load(path).predict({"image": inputs}).values()))
-
-
-def values_of(model, shape):
-    found = [w.val for w in cto.get_weights_metadata(model, weight_threshold=1).values() if w.val.shape == shape]
-    return len(np.unique(found[0]))
 
 
 def error(model, reference, folder):
@@ -61,19 +55,19 @@ def test_fewer_bits_make_smaller_files_and_larger_errors(model, tmp_path):
 
 def test_mixed_precision_gives_each_kind_of_layer_its_bits(model, tmp_path):
     path = tmp_path / "mixed.mlpackage"
-    phone.save(phone.mixed_precision(model, bits=6, bits_of_largest=4, largest=1), path)
+    phone.save(phone.mixed_precision(model, bits=6, bits_of_widening=4, widening=1), path)
     program = ct.models.MLModel(str(path), skip_model_load=True).get_spec().mlProgram
     operations = [op for block in program.functions["main"].block_specializations.values() for op in block.operations]
     tables = {tuple(d.constant.size for d in op.outputs[0].type.tensorType.dimensions)[0]:
               op.attributes["lut"].type.tensorType.dimensions[0].constant.size
               for op in operations if op.type == "constexpr_lut_to_dense"}
-    assert tables == {768: 64, 64: 16}  # by output channels: six bits, and four for the largest
-    assert [op.type for op in operations].count("constexpr_affine_dequantize") == 1  # the depthwise convolution
+    assert tables == {64: 64, 256: 16}  # by output channels: six bits where it narrows, four where it widens
+    assert [op.type for op in operations].count("constexpr_affine_dequantize") == 2  # the small and the depthwise one
     assert phone.oldest_ios(path) == "iOS 16"
 
 
 def test_a_table_for_a_whole_depthwise_layer_costs_more_than_a_scale_a_channel(model, tmp_path):
-    assert error(phone.mixed_precision(model, largest=0), model, tmp_path) < error(phone.palettize(model, 6), model, tmp_path)
+    assert error(phone.mixed_precision(model, widening=0), model, tmp_path) < error(phone.palettize(model, 6), model, tmp_path)
 
 
 def test_saving_adds_metadata_to_what_is_there(model, tmp_path):

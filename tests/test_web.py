@@ -37,7 +37,8 @@ PATIENCE = 120_000  # milliseconds to wait for something to appear: the machine 
 def pictures():
     """One photograph a class, of the test split, and none of these."""
     table = photos.read_table(TABLETOP)
-    return {label: TABLETOP / group["file"].iloc[3] for label, group in table[table["split"] == "test"].groupby("label")}
+    table = table[table["split"] == "test"]
+    return {label: TABLETOP / group["file"].iloc[3] for label, group in table.groupby("label")}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,8 @@ def package(tmp_path_factory):
         head.weight.copy_(torch.from_numpy(fitted.coef_))
         head.bias.copy_(torch.from_numpy(fitted.intercept_))
     network = torch.nn.Sequential(backbone, head, torch.nn.Softmax(dim=1)).eval()
-    image = ct.ImageType(name="image", shape=(1, 3, SIZE, SIZE), scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)
+    bias = [-PIXEL_MEAN / PIXEL_STD] * 3
+    image = ct.ImageType(name="image", shape=(1, 3, SIZE, SIZE), scale=1 / PIXEL_STD, bias=bias)
     with silent_stderr():
         program = torch.export.export(network, (torch.zeros(1, 3, SIZE, SIZE),)).run_decompositions({})
         model = ct.convert(program, inputs=[image],
@@ -225,7 +227,7 @@ def test_the_photo_button_answers_as_the_runtime(page, url, pictures, expected):
     for path in pictures.values():
         answer, probabilities = choose(page, path)
         assert answer == expected(path)[0]
-        assert probabilities == pytest.approx(expected(path)[1], abs=1e-3)  # the same pixels to the bit; the page gives four decimals
+        assert probabilities == pytest.approx(expected(path)[1], abs=1e-3)  # the same pixels, to the bit
 
 
 @in_chromium
@@ -360,6 +362,7 @@ def test_on_plain_http_the_photo_button_is_offered_instead_of_the_camera(launch,
 
 @in_chromium
 def test_the_keyboard_reaches_everything_and_a_screen_reader_hears_the_answer(page, url, pictures, expected):
+    page.on("filechooser", lambda chooser: chooser.set_files(pictures["relay"]))
     page.goto(url)
     page.wait_for_selector("#photo:enabled")
     reached = []
@@ -367,11 +370,10 @@ def test_the_keyboard_reaches_everything_and_a_screen_reader_hears_the_answer(pa
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id"))
     assert reached == ["camera", "photo"]
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(pictures["relay"])
+    page.keyboard.press("Enter")
     label, probabilities = expected(pictures["relay"])
-    page.locator("#announcement", has_text=f"{label.replace('_', ' ')}, {100 * max(probabilities):.0f} percent").wait_for()
+    heard = f"{label.replace('_', ' ')}, {100 * max(probabilities):.0f} percent"
+    page.locator("#announcement", has_text=heard).wait_for()
     assert page.locator("#announcement").get_attribute("aria-live") == "polite"
     unnamed = page.evaluate("""[...document.querySelectorAll('button, input, [role=meter], video, img')]
         .filter(e => !(e.ariaLabel || e.alt || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)""")
@@ -400,16 +402,12 @@ def test_the_exported_network_computes_what_the_runtime_computes(package, pictur
 def test_labels_threshold_and_temperature_come_from_the_metadata(package, tmp_path):
     import coremltools as ct
 
-    assert demo.describe(package) == {"labels": LABELS, "width": SIZE, "height": SIZE, "threshold": NEVER, "temperature": 1}
+    about = {"labels": LABELS, "width": SIZE, "height": SIZE}
+    assert demo.describe(package) == about | {"threshold": NEVER, "temperature": 1}
     model = ct.models.MLModel(str(package), skip_model_load=True)
     model.user_defined_metadata.update(threshold="0.7", temperature="1.6")
     model.save(str(tmp_path / "calibrated.mlpackage"))
-    about = demo.describe(tmp_path / "calibrated.mlpackage")
-    assert (about["threshold"], about["temperature"]) == (0.7, 1.6)
-    model.user_defined_metadata["temperature"] = "0"
-    model.save(str(tmp_path / "odd.mlpackage"))
-    with pytest.raises(demo.DemoError, match="the temperature in its metadata is '0'"):
-        demo.describe(tmp_path / "odd.mlpackage")
+    assert demo.describe(tmp_path / "calibrated.mlpackage") == about | {"threshold": 0.7, "temperature": 1.6}
 
 
 def refused(arguments, **environment):

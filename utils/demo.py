@@ -27,7 +27,6 @@ WEB = ROOT / "web"
 PACKAGE = EXPORTED / "TabletopClassifier.mlpackage"
 PORT = 8000
 OPSET = 17
-DEFAULT_TEMPERATURE = 1.0  # the model's own probabilities, where its metadata names no other
 
 
 class DemoError(RuntimeError):
@@ -44,20 +43,17 @@ def describe(package):
     if model.image_inputs[0].color_layout != "RGB":
         raise DemoError(f"{package}: takes {model.image_inputs[0].color_layout} pictures; convert it with "
                         "color_layout=ct.colorlayout.RGB.")
-    text = model.metadata.user_defined.get("temperature", DEFAULT_TEMPERATURE)
-    with contextlib.suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            width, height = classifier.size
-            return {"labels": classifier.labels, "width": width, "height": height, "threshold": classifier.threshold,
-                    "temperature": float(text)}
-    raise DemoError(f"{package}: the temperature in its metadata is {text!r}; set a number above 0.")
+    width, height = classifier.size
+    return {"labels": classifier.labels, "width": width, "height": height, "threshold": classifier.threshold,
+            "temperature": classifier.temperature}
 
 
 def export_onnx(package, path):
-    """Writes a Core ML classifier as ONNX: `image`, float32 (1, 3, H, W) of 0..255 -> `probabilities`, float32 (1, classes).
+    """Writes a Core ML classifier as ONNX: `image` (1, 3, H, W) of 0..255 -> `probabilities` (1, classes), float32.
 
     The runtime computes the program with PyTorch, so PyTorch's exporter can record it: whatever the package was trained
-    and compressed with, the page runs the same program with the same weights. Raises DemoError, coreml_runtime's errors.
+    and compressed with, the page runs the same program with the same weights.
+    Raises DemoError, coreml_runtime's errors.
     """
     import onnx
     import onnxruntime
@@ -67,8 +63,8 @@ def export_onnx(package, path):
         model = coreml_runtime.load(package)  # without packed convolutions, which have no counterpart in ONNX
     program, image = model.program, model.image_inputs[0]
     if "classify" not in {node.op_type for node in getattr(program, "nodes", [])}:
-        raise DemoError(f"{package}: is no ML Program with class labels, which the page is made from; give an .mlpackage "
-                        "converted with ct.ClassifierConfig.")
+        raise DemoError(f"{package}: is no ML Program with class labels, which the page is made from; give an "
+                        ".mlpackage converted with ct.ClassifierConfig.")
 
     class Network(torch.nn.Module):
         def forward(self, pixels):
@@ -86,7 +82,7 @@ def export_onnx(package, path):
                               opset_version=OPSET, input_names=["image"], output_names=["probabilities"])
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(folded)  # without the arithmetic on shapes that the exporter leaves behind
+        options.optimized_model_filepath = str(folded)  # without the arithmetic on shapes that the exporter leaves
         onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
         network = onnx.load(folded)
     _store_as_float16(network.graph)
@@ -96,8 +92,8 @@ def export_onnx(package, path):
 
 
 def _store_as_float16(graph, least=1000):
-    """Weights of `least` values or more that float16 holds without loss, as those of a compressed package do, are stored
-    so and become float32 when the model is loaded."""
+    """Weights of `least` values or more that float16 holds without loss, as it does those of a compressed package, are
+    stored so, and become float32 when the model is loaded."""
     from onnx import TensorProto, helper, numpy_helper
 
     for tensor in graph.initializer:
@@ -150,8 +146,9 @@ def _npm(*arguments):
 class Handler(http.server.SimpleHTTPRequestHandler):
     """Serves the page. The first two headers isolate it from other sites, for which browsers grant it threads."""
 
-    extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".js": "text/javascript",
-                      ".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
+        ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm",
+        ".webmanifest": "application/manifest+json"}
 
     def end_headers(self):
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -188,7 +185,7 @@ def lan_address():
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.demo", description="The model in a browser: build and serve web/.")
+    parser = argparse.ArgumentParser(prog="python -m utils.demo", description="The model in a browser: build, serve.")
     parser.add_argument("--model", metavar="PACKAGE", type=Path, default=PACKAGE, help="default: %(default)s")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
     parser.add_argument("--build", action="store_true", help="build web/dist and stop")

@@ -13,6 +13,7 @@ from utils.lesson import written_whole
 
 GAMMA = 2.2  # of sRGB, about: pixel value / 255 is light ** (1 / GAMMA)
 FULL_WELL = 1000  # photons that fill a small pixel of a phone, video mode; the fewer, the grainier
+SMALL_LAYER = 10_000  # weights; the layers below hold a hundredth of the megabytes and see the picture first
 LEAST_WEIGHTS = 2048  # smaller tensors stay as they are: coremltools' default
 BATCH = 32
 IOS_OF_SPECIFICATION = {6: 15, 7: 16, 8: 17, 9: 18, 10: 26}  # coremltools.SPECIFICATION_VERSION and its targets
@@ -67,25 +68,25 @@ def palettize(model, bits):
     return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
 
 
-def mixed_precision(model, bits=6, bits_of_largest=4, largest=4):
-    """A copy of an ML Program with bits where they matter: tables of 2**`bits` values for the weights of 1x1 convolutions,
-    smaller ones for the `largest` of them, the later layer first, and 8-bit linear quantization for everything else.
+def mixed_precision(model, bits=6, bits_of_widening=4, widening=4):
+    """A copy of an ML Program with bits where they matter.
 
-    model: a coremltools MLModel. One table has to serve a whole layer, and in a depthwise convolution, into which batch
-    norm was folded, channels differ a hundredfold: linear quantization has a scale for each.
+    model: a coremltools MLModel. The `widening` largest 1x1 convolutions that widen, from few channels to many, get tables
+    of 2**bits_of_widening values, since the mean over many channels forgives; other large 1x1 convolutions get tables of
+    2**bits. All else, the small layers at the beginning among it, is quantized linearly to 8 bits: one table has to serve a
+    whole layer, and in a depthwise convolution, into which batch norm was folded, channels differ a hundredfold.
     """
     import coremltools.optimize.coreml as cto
 
     def optimize(function, model, configs):
         return function(model, cto.OptimizationConfig(op_name_configs=configs))
 
-    tensors = cto.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS)
-    pointwise = [name for name, tensor in tensors.items() if tensor.val.ndim == 4 and tensor.val.shape[2:] == (1, 1)]
-    by_size = sorted(reversed(pointwise), key=lambda name: -tensors[name].val.size)  # stable: of equals the later first
-    tables = {name: cto.OpPalettizerConfig(nbits=bits_of_largest if name in by_size[:largest] else bits)
-              for name in pointwise}
-    linear = cto.OpLinearQuantizerConfig(mode="linear_symmetric")
-    others = {name: linear for name in tensors if name not in pointwise}
+    weights = {name: found.val for name, found in cto.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS).items()}
+    pointwise = [name for name, w in weights.items() if w.shape[2:] == (1, 1) and w.size >= SMALL_LAYER]
+    by_size = sorted(pointwise, key=lambda name: -weights[name].size)
+    few = [name for name in by_size if weights[name].shape[0] > weights[name].shape[1]][:widening]
+    tables = {name: cto.OpPalettizerConfig(nbits=bits_of_widening if name in few else bits) for name in pointwise}
+    others = {name: cto.OpLinearQuantizerConfig(mode="linear_symmetric") for name in weights if name not in pointwise}
     return optimize(cto.palettize_weights, optimize(cto.linear_quantize_weights, model, others), tables)
 
 

@@ -73,8 +73,9 @@ def prepare(graph, outputs):
 def convert(graph, path, outputs, metadata=None, **arguments):
     """Writes a frozen GraphDef as an .mlmodel with tfcoreml.convert, without what that prints. Returns its spec.
 
-    outputs: names of tensors. metadata: what of coremltools.MLModel's author, license, version and short_description the
-    file is to carry. arguments: tfcoreml.convert's own, such as image_input_names, image_scale, red_bias and class_labels. Colons in the names of inputs and outputs become two underscores. Raises what tfcoreml raises, mostly
+    outputs: names of tensors. metadata: what of coremltools.MLModel's author, license, version and short_description
+    the file is to carry. arguments: tfcoreml.convert's own, such as image_input_names, image_scale, red_bias and
+    class_labels. Colons in the names of inputs and outputs become two underscores. Raises what tfcoreml raises, mostly
     TypeError, ValueError or NotImplementedError; then no file is written.
     """
     tfcoreml = import_tfcoreml()

@@ -641,7 +641,7 @@ def space_to_depth(x: Tensor, block_size: int) -> Tensor:
 
 @operator
 def space_to_batch(x: Tensor, block_shape: list[int], paddings: list[list[int]]) -> Tensor:
-    """[N, C, H, W], padded with zeros, to [b₀ b₁ N, C, H / b₀, W / b₁]: each block's pixels go to different pictures."""
+    """[N, C, H, W], padded with zeros, to [b₀ b₁ N, C, H / b₀, W / b₁]: a block's pixels go to different pictures."""
     x = pad_spatial(x, [*paddings[0], *paddings[1]])
     n, c, h, w = x.shape
     rows, columns = block_shape

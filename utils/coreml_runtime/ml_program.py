@@ -24,7 +24,8 @@ CONSTANTS = re.compile(r"const|constexpr_\w+")
 
 def check_operators(names: Iterable[str], file: str) -> None:
     """Raise `UnknownOperator` unless every one of `names`, the operators used by `file`, can be run."""
-    unknown = sorted({name for name in names if name not in OPERATORS and name != "cond" and not CONSTANTS.fullmatch(name)})
+    known = {*OPERATORS, "cond"}
+    unknown = sorted({name for name in names if name not in known and not CONSTANTS.fullmatch(name)})
     if unknown:
         raise UnknownOperator(
             f"{file}: the runtime does not know the Core ML operator{'s' * (len(unknown) > 1)} {', '.join(unknown)}; "
@@ -132,7 +133,8 @@ class MLProgram(Interpreter):
 
         keywords = frozenset({"pred", *read})
         tensors = {name: name for name in read} | {"pred": self._reference(op.pred)}
-        return Node(Operator(compute, keywords, keywords), "cond", op.name, tuple(v.name for v in op.outputs), tensors=tensors)
+        outputs = tuple(var.name for var in op.outputs)
+        return Node(Operator(compute, keywords, keywords), "cond", op.name, outputs, tensors=tensors)
 
     def _reference(self, var: Any) -> str:
         return self._constant(var) if _is_known(var) else var.name

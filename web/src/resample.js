@@ -9,8 +9,8 @@ export function centreCrop(width, height, target) {
   return { left: (width - cropWidth) / 2, top: (height - cropHeight) / 2, width: cropWidth, height: cropHeight };
 }
 
-// Pillow computes with weights in whole multiples of 2^-22 and rounds half up (src/libImaging/Resample.c). So does this, and
-// the pixels are the same to the last bit.
+// Pillow computes with weights in whole multiples of 2^-22 and rounds half up (src/libImaging/Resample.c). So does this,
+// and the pixels are the same to the last bit.
 const ONE = 2 ** 22;
 const rounded = (sum) => Math.floor((sum + ONE / 2) / ONE);
 
@@ -30,7 +30,7 @@ function taps(size, low, extent, available) {
 }
 
 /**
- * RGBA pixels -> Float32Array of 3 x target.height x target.width, whole numbers 0..255: the layout of the model's input.
+ * RGBA pixels -> Float32Array of 3 x target.height x target.width, whole numbers 0..255, as the model takes them.
  * crop: {left, top, width, height} in pixels of the picture.
  */
 export function resample({ data, width, height }, crop, target) {

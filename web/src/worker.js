@@ -4,8 +4,8 @@ import * as ort from "onnxruntime-web/wasm";
 import { resample } from "./resample.js";
 
 ort.env.wasm.wasmPaths = new URL("./", self.location.href).href;
-// ONNX Runtime takes half of the cores, at most four, where the page is isolated, and one core on plain http. More than half
-// was slower on two cores: the camera and the page need theirs.
+// ONNX Runtime takes half of the cores, at most four, where the page is isolated, and one core on plain http. More than
+// half was slower on two cores: the camera and the page need theirs.
 ort.env.logLevel = "error";
 let session, about;
 
