@@ -127,7 +127,8 @@ OLD_LAYERS = {
     "activation leaky relu": (activation("LEAKYRELU", [0.2]), lambda x, y: np.where(x >= 0, x, 0.2 * x)),
     "activation thresholded relu": (activation("THRESHOLDEDRELU", 0.8), lambda x, y: np.where(x >= 0.8, x, 0)),
     "activation prelu": (activation("PRELU", VECTOR), lambda x, y: np.where(x >= 0, x, PER_CHANNEL * x)),
-    "activation prelu of one slope": (activation("PRELU", np.float32([0.3])), lambda x, y: np.where(x >= 0, x, 0.3 * x)),
+    "activation prelu of one slope": (activation("PRELU", np.float32([0.3])),
+                                      lambda x, y: np.where(x >= 0, x, 0.3 * x)),
     "activation tanh": (activation("TANH"), lambda x, y: np.tanh(x)),
     "activation scaled tanh": (activation("SCALED_TANH", [1.7, 0.6]), lambda x, y: 1.7 * np.tanh(0.6 * x)),
     "activation sigmoid": (activation("SIGMOID"), lambda x, y: 1 / (1 + np.exp(-x))),
@@ -447,7 +448,8 @@ NEW_LAYERS = {
                         lambda x, y: np.repeat(x.sum(1, keepdims=True), 4, 1)),
     "getShape": (simple("get_shape"), lambda x, y: np.array([1, 4, 6, 6])),
     "tile": (lambda b, x, y, o: b.add_tile(o, x, o, [2, 1, 3]), lambda x, y: np.tile(x, [2, 1, 3])),
-    "reverse": (lambda b, x, y, o: b.add_reverse(o, x, o, [False, True, False, True]), lambda x, y: x[:, ::-1, :, ::-1]),
+    "reverse": (lambda b, x, y, o: b.add_reverse(o, x, o, [False, True, False, True]),
+                lambda x, y: x[:, ::-1, :, ::-1]),
     "sliceStatic": (lambda b, x, y, o: b.add_slice_static(
         o, x, o, [0, 1, 5, 1], [1, 0, 0, -1], [1, 1, -2, 2], [False] * 4, [True, False, True, False],
         [False, True, False, False]), lambda x, y: x[:, 1, ::-2, 1:-1:2]),
@@ -539,8 +541,8 @@ def test_convolution_of_any_size_stride_padding_dilation_and_group(size, kernel,
     if any(n + sum(a) < e for n, a, e in zip(size, amounts, extents)):
         return  # the kernel does not fit
     found = run_one(lambda b, i, o: b.add_convolution(
-        o, inputs // groups, outputs, *kernel, *stride, "valid" if isinstance(padding, list) else "same", groups, weights,
-        bias, has_bias, input_name=i, output_name=o, dilation_factors=list(dilation), **padding_arguments(padding)), x)
+        o, inputs // groups, outputs, *kernel, *stride, "valid" if isinstance(padding, list) else "same", groups,
+        weights, bias, has_bias, input_name=i, output_name=o, dilation_factors=list(dilation), **padding_arguments(padding)), x)
 
     def compute(values):
         per_group = [np.einsum("chw,hwco->o", values[g * inputs // groups:(g + 1) * inputs // groups],
@@ -552,7 +554,7 @@ def test_convolution_of_any_size_stride_padding_dilation_and_group(size, kernel,
 
 
 def transposed(x, weights, stride, groups):
-    """Each value of `x` [C, H, W] spreads the kernel, [C, out / groups, h, w], over its neighbourhood; nothing is cut."""
+    """Each value of `x` [C, H, W] spreads its kernel, of [C, out / groups, h, w], around itself; nothing is cut."""
     inputs, per_group, *kernel = weights.shape
     y = np.zeros((groups, per_group, *((n - 1) * s + k for n, s, k in zip(x.shape[1:], stride, kernel))), np.float32)
     for c, i, j in np.ndindex(*x.shape):
@@ -633,8 +635,8 @@ def test_pooling_to_the_last_pixel_follows_caffe(size, kernel, stride, padding, 
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind, function", [("MAX", np.max), ("AVERAGE", np.mean),
-                                            ("L2", lambda x, axis, keepdims: np.sqrt((x * x).sum(axis, keepdims=True)))])
+@pytest.mark.parametrize("kind, function", [
+    ("MAX", np.max), ("AVERAGE", np.mean), ("L2", lambda x, axis, keepdims: np.sqrt((x * x).sum(axis, keepdims=True)))])
 def test_global_pooling_takes_the_whole_picture(kind, function):
     found = run_one(lambda b, i, o: b.add_pooling(o, 1, 1, 1, 1, kind, "VALID", i, o, is_global=True), X)
     np.testing.assert_allclose(found, function(X, axis=(1, 2), keepdims=True), rtol=1e-5)
@@ -804,18 +806,20 @@ def keras_network():
     x = layers.LeakyReLU(0.2)(layers.ZeroPadding2D(((0, 1), (0, 1)))(x))
     x = layers.UpSampling2D(2)(layers.SeparableConv2D(8, 3, activation="elu")(x))
     x = layers.GlobalAveragePooling2D()(layers.Conv2DTranspose(8, 3, 2, padding="same", activation="softplus")(x))
-    return keras.Model(inputs, layers.Dense(4, "softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=1))(x))
+    head = layers.Dense(4, "softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=1))
+    return keras.Model(inputs, head(x))
 
 
 @functools.cache
 def converted_from_keras():
     import tensorflow as tf
     network = keras_network()
-    function = tf.function(lambda image: network(image)).get_concrete_function(tf.TensorSpec((1, SIZE, SIZE, 3),
-                                                                                            name="image"))
-    spec = ct.convert([function], source="tensorflow", convert_to="neuralnetwork", classifier_config=ct.ClassifierConfig(
-        LABELS), inputs=[ct.ImageType("image", (1, SIZE, SIZE, 3), 1 / 127.5, [-1, -1, -1])]).get_spec()
-    return network, spec
+    shape = (1, SIZE, SIZE, 3)
+    function = tf.function(lambda image: network(image)).get_concrete_function(tf.TensorSpec(shape, name="image"))
+    model = ct.convert([function], source="tensorflow", convert_to="neuralnetwork",
+                       inputs=[ct.ImageType("image", shape, 1 / 127.5, [-1, -1, -1])],
+                       classifier_config=ct.ClassifierConfig(LABELS))
+    return network, model.get_spec()
 
 
 @pytest.fixture(scope="session")
@@ -980,7 +984,7 @@ def test_a_mean_picture_is_subtracted():
 def test_preprocessing_for_no_image_is_refused():
     built = means("RGB")
     built.nn_spec.preprocessing[0].featureName = "photo"
-    with pytest.raises(ModelFileError, match="built.mlmodel: the preprocessing is for 'photo', which is no image input"):
+    with pytest.raises(ModelFileError, match="built.mlmodel: the preprocessing is for 'photo', which is no image"):
         run(built, image=picture(2, (10, 8)))
 
 
@@ -1110,7 +1114,7 @@ def test_an_unknown_layer_is_named_with_the_model(tmp_path):
     built = small_network()
     built.nn_spec.layers.add(name="memory", input=["pool"], output=["z"]).gru.SetInParent()
     path = saved(built.spec, tmp_path / "gru.mlmodel")
-    with pytest.raises(UnknownOperator, match=r"gru.mlmodel: the runtime does not know the Core ML layer gru \('memory'\)"):
+    with pytest.raises(UnknownOperator, match=r"gru.mlmodel: .* not know the Core ML layer gru \('memory'\)"):
         coreml_runtime.load(path)
 
 

@@ -26,7 +26,8 @@ def function():
         layers.DepthwiseConv2D(3, padding="same"), layers.BatchNormalization(), layers.GlobalAveragePooling2D(),
         layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=2)), layers.Softmax()])
     image = tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, name="image")
-    return tf.function(lambda image: model((image - 127) / 128, training=False)).get_concrete_function(image)
+    # yield, not return: the concrete function keeps no reference to the model, whose variables would be deleted.
+    yield tf.function(lambda image: model((image - 127) / 128, training=False)).get_concrete_function(image)
 
 
 @pytest.fixture(scope="module")

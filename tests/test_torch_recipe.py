@@ -1,4 +1,5 @@
-"""The recipe computes what fastai and the bundled network compute, trains what it says it trains, and saves only numbers."""
+"""The recipe computes what fastai and the bundled network compute, trains what it says it trains, and saves only
+numbers."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,8 @@ import torch
 from PIL import Image
 
 from utils import photos, torch_recipe
-from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, accuracy, aug_transforms, set_seed,
-                               vision_learner)
+from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, accuracy, aug_transforms,
+                               set_seed, vision_learner)
 from utils.backbone import scale_pixels
 
 SIDE = 64  # pixels; the network takes any multiple of 32
@@ -142,7 +143,8 @@ def test_a_photo_block_reads_as_the_phone_does_and_only_once(tmp_path, monkeypat
     exif[0x0112] = 6  # lies on its side
     Image.fromarray(np.random.RandomState(0).randint(0, 255, (90, 60, 3), np.uint8)).save(path, exif=exif)
     expected = np.asarray(photos.read_photo(path, (32, 32)))
-    monkeypatch.setattr(torch_recipe.photos, "read_photo", lambda *args: reads.append(args) or Image.fromarray(expected))
+    picture = Image.fromarray(expected)
+    monkeypatch.setattr(torch_recipe.photos, "read_photo", lambda *args: reads.append(args) or picture)
     read, = torch_recipe.PhotoBlock(32).type_tfms
     assert np.array_equal(np.asarray(read(path)), expected) and np.array_equal(np.asarray(read(path)), expected)
     assert reads == [(path, (32, 32))]

@@ -1,7 +1,7 @@
 """utils.verify: a good file passes, and each spoilt one is refused by the check that should refuse it, and by no other.
 
-The good file is small: the first layers of EfficientNet-Lite0 with its ImageNet weights and a head of four classes, written
-as .mlmodel and as .mlpackage from the same list of layers. The source model is the same list computed in float64.
+The good file is small: the first layers of EfficientNet-Lite0 with its ImageNet weights and a head of four classes,
+written as .mlmodel and as .mlpackage from the same list of layers. The source model is that list computed in float64.
 """
 import json
 import shutil
@@ -105,8 +105,8 @@ def write_mlmodel(network, path):
         name = "again"
     for i, layer in enumerate(network.layers):
         weight = layer.weight.transpose(2, 3, 1, 0)
-        built.add_convolution(f"conv{i}", weight.shape[2], weight.shape[3], *weight.shape[:2], layer.stride, layer.stride,
-                              "same", layer.groups, weight, None, False, input_name=name, output_name=f"conv{i}")
+        built.add_convolution(f"conv{i}", weight.shape[2], weight.shape[3], *weight.shape[:2], layer.stride,
+                              layer.stride, "same", layer.groups, weight, None, False, input_name=name, output_name=f"conv{i}")
         gamma, beta, mean, variance = layer.norm
         built.add_batchnorm(f"norm{i}", len(gamma), gamma, beta, mean, variance, f"conv{i}", f"norm{i}",
                             epsilon=backbone.EPSILON)
@@ -126,9 +126,9 @@ def write_mlmodel(network, path):
         built.add_activation("probabilities", "LINEAR", "first", "probabilities", [1, 0])
     built.set_class_labels(list(network.labels), prediction_blob="probabilities")
     built.set_pre_processing_parameters(["image"], network.layout == "BGR", red, green, blue, image_scale=network.scale)
+    names = {"version": "versionString", "short_description": "shortDescription"}
     for key, value in network.metadata:
-        setattr(built.spec.description.metadata, {"version": "versionString", "short_description": "shortDescription"}.get(
-            key, key), value)
+        setattr(built.spec.description.metadata, names.get(key, key), value)
     ct.utils.save_spec(built.spec, str(path))
 
 
@@ -154,8 +154,8 @@ def write_mlpackage(network, path):
         return mb.identity(x=x, name="probabilities")
 
     with silent_stderr():
-        model = ct.convert(program, convert_to="mlprogram", compute_precision=ct.precision.FLOAT32, skip_model_load=True,
-                           inputs=[ct.ImageType("image", shape, color_layout=network.layout)],
+        model = ct.convert(program, convert_to="mlprogram", compute_precision=ct.precision.FLOAT32,
+                           skip_model_load=True, inputs=[ct.ImageType("image", shape, color_layout=network.layout)],
                            classifier_config=ct.ClassifierConfig(list(network.labels)),
                            pass_pipeline=ct.PassPipeline.EMPTY)
     for key, value in network.metadata:
@@ -188,7 +188,8 @@ def good():
 
 def export(network, test, answers, path, **recorded):
     WRITERS[path.suffix](network, path)
-    verify.record_reference(path, test, answers, LABELS, "float64", size=(SIDE, SIDE), folder=paths.TABLETOP, **recorded)
+    verify.record_reference(path, test, answers, LABELS, "float64", size=(SIDE, SIDE), folder=paths.TABLETOP,
+                            **recorded)
     return path
 
 

@@ -2,12 +2,12 @@
 
 `training` (utils/bench_training.py): until a classifier is as good as fastai's defaults make it.
 
-`inference`: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same photographs with
-the same number of threads. The contestants take turns, so that a machine that slows down slows all of them, and each ratio
-is the median of the ratios of the turns.
+`inference`: EfficientNet-Lite0 answered by the Core ML runtime, by ONNX Runtime and by Keras, on the same photographs
+with the same number of threads. The contestants take turns, so that a machine that slows down slows all of
+them, and each ratio is the median of the ratios of the turns.
 
-`python -m utils.bench [training] [inference]` runs one part or, without a name, both, prints its tables and writes them into
-bench.json in the exported folder.
+`python -m utils.bench [training] [inference]` runs one part or, without a name, both, prints its tables and writes
+them into bench.json in the exported folder.
 """
 import argparse
 import json
@@ -119,7 +119,8 @@ PARTS = {"training": training, "inference": inference}
 
 
 def write_tables(tables, file):
-    """Adds tables, {title: DataFrame}, to a JSON file, or replaces those of the same titles. A missing figure is null."""
+    """Adds tables, {title: DataFrame}, to a JSON file, or replaces those of the same titles. A missing figure is
+    null."""
     found = json.loads(file.read_text()) if file.exists() else {}
     found.update({title: json.loads(table.to_json(orient="index")) for title, table in tables.items()})
     with written_whole(file) as unfinished:

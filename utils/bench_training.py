@@ -1,9 +1,10 @@
-"""The training part of `make bench`: how long until a classifier of the bundled photographs is as good as fastai's defaults
-make it?
+"""The training part of `make bench`: how long until a classifier of the bundled photographs is as good as fastai's
+defaults make it?
 
 Each contestant trains in a process of its own, for the sake of its peak memory, on the same photographs, with the same
-pretrained EfficientNet-Lite0, batch size and seed; those of fastai with the same augmentation. Validation, on other sessions
-and at the same size, is not timed. `python -m utils.bench_training NAME` runs one of them and prints its record as JSON.
+pretrained EfficientNet-Lite0, batch size and seed; those of fastai with the same augmentation. Validation, on other
+sessions and at the same size, is not timed. `python -m utils.bench_training NAME` runs one of them and
+prints its record as JSON.
 """
 import json
 import resource
@@ -52,8 +53,8 @@ def photographs():
 def train_with_fastai(name, record):
     """fine_tune of DEFAULT or RECIPE: they differ in what the recipe brings, and in nothing else."""
     from utils import torch_recipe  # before fastai
-    from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, ImageBlock, Resize, accuracy,
-                                   aug_transforms, set_seed, vision_learner)
+    from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, ImageBlock, Resize,
+                                   accuracy, aug_transforms, set_seed, vision_learner)
 
     class Notes(Callback):
         order = 100  # after the recorder
@@ -84,8 +85,8 @@ def train_with_fastai(name, record):
 
 
 def train_with_keras(record):
-    """As Keras' guide to transfer learning does it: a frozen backbone and a new head, then all of it with a small learning
-    rate; its own layers augment. (https://keras.io/guides/transfer_learning/)"""
+    """As Keras' guide to transfer learning does it: a frozen backbone and a new head, then all of it with a small
+    learning rate; its own layers augment. (https://keras.io/guides/transfer_learning/)"""
     quiet("tensorflow")
     import keras
     import tensorflow as tf
@@ -125,8 +126,8 @@ def train_with_keras(record):
 
 
 def run_one(name):
-    """{"history": [[seconds of training, validation accuracy] after each epoch], "megabytes": peak memory} of one contestant;
-    memory of fastai's loading processes is not counted."""
+    """{"history": [[seconds of training, validation accuracy] after each epoch], "megabytes": peak memory} of one
+    contestant; memory of fastai's loading processes is not counted."""
     record = Record()
     if name == KERAS:
         train_with_keras(record)
@@ -137,7 +138,8 @@ def run_one(name):
 
 
 def run_all():
-    """{name: what run_one returns}, each in its own process, one after the other. Raises RuntimeError when one fails."""
+    """{name: what run_one returns}, each in its own process, one after the other. Raises RuntimeError when one
+    fails."""
     found = {}
     for name in EPOCHS:
         print(f"training: {name}", file=sys.stderr, flush=True)
@@ -150,8 +152,8 @@ def run_all():
 
 
 def compare_training(found):
-    """A table with a row a contestant: accuracy at its end; seconds until it first was as good as DEFAULT at its end (missing
-    where it never was); these seconds and its memory, over DEFAULT's.
+    """A table with a row a contestant: accuracy at its end; seconds until it first was as good as DEFAULT at its end
+    (missing where it never was); these seconds and its memory, over DEFAULT's.
 
     found: {name: {"history": [(seconds, accuracy), …], "megabytes": …}}, DEFAULT among them.
     """

@@ -10,7 +10,7 @@ from torch import nn
 from utils.lesson import silent_stderr
 from utils.plots import PALETTE
 
-EXPORTERS = {"TorchScript": False, "dynamo": True}  # the old and the new exporter: the values of torch.onnx.export's dynamo=
+EXPORTERS = {"TorchScript": False, "dynamo": True}  # the old and the new one: torch.onnx.export's argument dynamo
 
 
 def windows(size, outputs):
@@ -22,7 +22,8 @@ def windows(size, outputs):
 
 
 def draw_windows(size, choices):
-    """A figure: for each number of outputs in `choices`, the windows of an adaptive pool over `size` inputs, as bars."""
+    """A figure: for each number of outputs in `choices`, the windows of an adaptive pool over `size` inputs, as
+    bars."""
     figure = Figure(figsize=(9, 2.6), layout="constrained")
     for axis, outputs in zip(figure.subplots(1, len(choices), sharex=True), choices):
         found = windows(size, outputs)
@@ -36,8 +37,8 @@ def draw_windows(size, choices):
 
 
 def export_onnx(model, path, exporter="dynamo", shape=(1, 16, 8, 8), dynamic=()):
-    """Writes an ONNX file of a model. exporter: a key of EXPORTERS; shape: of the example input, NCHW; dynamic: the axes that
-    may have another length at run time, a selection of {0: "batch", 2: "height", 3: "width"}, given as their numbers.
+    """Writes an ONNX file of a model. exporter: a key of EXPORTERS; shape: of the example input, NCHW; dynamic: the
+    axes that may have another length at run time, of 0 (batch), 2 (height) and 3 (width).
 
     Raises what the exporter raises, and keeps its reports, which show this machine's folders, out of the notebook.
     """

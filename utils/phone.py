@@ -68,7 +68,7 @@ def palettize(model, bits):
     return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
 
 
-def mixed_precision(model, bits=6, bits_of_widening=4, widening=4):
+def mixed_precision(model, bits=6, bits_of_widening=4, widening=5):
     """A copy of an ML Program with bits where they matter.
 
     model: a coremltools MLModel. The `widening` largest 1x1 convolutions that widen, from few channels to many, get tables

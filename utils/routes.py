@@ -9,7 +9,7 @@ A notebook records its route where it has checked it; notebook 06 shows the tabl
 | `file` | the file it ends in, relative to EXPORTED; empty where the route is closed |
 | `status` | `open`, or `closed` |
 | `closed_at` | where it is closed and by what, in a few words; empty where it is open |
-| `accuracy`, `low`, `high`, `n` | top-1 accuracy 0..1 of the file on the test photographs, its 95 % interval, of how many |
+| `accuracy`, `low`, `high`, `n` | top-1 accuracy 0..1 on the test photographs, its 95 % interval, of how many |
 | `parity` | largest absolute difference of any probability from the model that the file was made of |
 | `megabytes` | size of the file, in 10⁶ bytes |
 | `ms_per_photo` | milliseconds a photograph, of the model alone, on the machine that ran the notebook |
@@ -91,7 +91,8 @@ def read_routes(table=FILE):
             raise ValueError(f"its columns are {', '.join(found)}")
         return _typed(found)
     except (ValueError, TypeError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
-        raise RouteError(f"{table}: is no table of routes ({str(error).strip()}). Delete it; `make course` makes it again.")
+        raise RouteError(f"{table}: is no table of routes ({str(error).strip()}). Delete it; `make course` "
+                         "makes it again.")
 
 
 def _typed(table):

@@ -1,11 +1,12 @@
-"""How notebook 02 trains with fastai on two CPU cores: the same Learner, with a network and callbacks that suit a laptop.
+"""How notebook 02 trains with fastai on two CPU cores: the same Learner, with a network and callbacks that suit a
+laptop.
 
 Where the time of `fine_tune` goes on a CPU, and what is done about it here:
 
 | fastai's default | here |
 | --- | --- |
-| every layer is trained; batch norm even where frozen, so that gradients go through the whole network | the early stages stay as they are and need no gradient |
-| depthwise kernels are trained; in bfloat16 their gradient takes longer than all the others together | they stay as they are |
+| every layer is trained, of frozen ones the batch norm: gradients go through all | the early stages need no gradient |
+| depthwise kernels are trained: the slowest gradient of all in bfloat16 | they stay as they are |
 | batch norm keeps a second copy of each activation | folded into the convolutions, with ImageNet's statistics |
 | float32, channels first | bfloat16 where the processor is faster with it, channels last |
 | pictures of full size from the first step | smaller ones first |
@@ -56,8 +57,8 @@ def efficientnet_lite0(pretrained=True):
 
 
 def efficientnet_lite0_for_cpu(pretrained=True):
-    """The same, computing the same, for training on a CPU: batch norm folded into the convolutions, and only the pointwise
-    convolutions of the last stages are trained (as in utils/keras_recipe.py). Errors as above."""
+    """The same, computing the same, for training on a CPU: batch norm folded into the convolutions, and only the
+    pointwise convolutions of the last stages are trained (as in utils/keras_recipe.py). Errors as above."""
     model = fix_padding(fold_batch_norm(efficientnet_lite0(pretrained))).requires_grad_(False)
     for module in _trained_layers(model.blocks[FIRST_TRAINED_STAGE:]) + [model.conv_head]:
         module.requires_grad_(True)
@@ -65,8 +66,8 @@ def efficientnet_lite0_for_cpu(pretrained=True):
 
 
 def fold_batch_norm(model):
-    """Merges each batch norm, with the statistics that it has, into the convolution before it; timm's batch norm leaves its
-    activation in its place. Changes the model, which has to be in evaluation mode, and returns it."""
+    """Merges each batch norm, with the statistics that it has, into the convolution before it; timm's batch norm
+    leaves its activation in its place. Changes the model, which has to be in evaluation mode, and returns it."""
     convolution = None
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d):
@@ -78,8 +79,8 @@ def fold_batch_norm(model):
 
 
 def fix_padding(model):
-    """Replaces timm's convolutions that work out their padding from each picture, as TensorFlow does, by convolutions with
-    that padding: the same for pictures whose sides are multiples of 32. Changes the model and returns it.
+    """Replaces timm's convolutions that work out their padding from each picture, as TensorFlow does, by convolutions
+    with that padding: the same for pictures whose sides are multiples of 32. Changes the model and returns it.
 
     coremltools 9 stumbles on the sums in a trace of the originals.
     """
@@ -104,7 +105,7 @@ def split_for_cpu(model):
     return [[p for p in model[0].parameters() if p.requires_grad], params(model[1])]
 
 
-# What vision_learner looks up for an architecture: where to cut off its head, its parameter groups, its pixel statistics.
+# What vision_learner looks up for an architecture: where to cut off its head, parameter groups, pixel statistics.
 fastai_learner.model_meta[efficientnet_lite0] = {"cut": -2, "split": fastai_learner.default_split, "stats": STATISTICS}
 fastai_learner.model_meta[efficientnet_lite0_for_cpu] = {"cut": -2, "split": split_for_cpu, "stats": STATISTICS}
 
@@ -115,8 +116,8 @@ def _kept_photo(path, side):
 
 
 def PhotoBlock(side=SIDE):
-    """In place of fastai's ImageBlock and its Resize: photographs as photos.read_photo reads them, upright, cropped to the
-    middle and resized to side x side pixels, as the phone does it. Each is read once and kept: 0.2 MB at 256 px.
+    """In place of fastai's ImageBlock and its Resize: photographs as photos.read_photo reads them, upright, cropped to
+    the middle and resized to side x side pixels, as the phone does it. Each is read once and kept: 0.2 MB at 256 px.
 
     Needs num_workers=0: other processes would keep photographs of their own. Raises photos.PhotoError.
     """
@@ -195,22 +196,22 @@ def callbacks_for_cpu(sides=TRAINING_SIDES):
 
 
 def classifier(classes):
-    """The network that vision_learner builds of efficientnet_lite0_for_cpu, in evaluation mode, its head untrained: scaled RGB
-    pictures (N, 3, H, W) -> logits (N, classes)."""
+    """The network that vision_learner builds of efficientnet_lite0_for_cpu, in evaluation mode, its head untrained:
+    scaled RGB pictures (N, 3, H, W) -> logits (N, classes)."""
     body = fastai_learner.create_body(efficientnet_lite0_for_cpu(), cut=-2)
     return nn.Sequential(body, create_head(FEATURES, classes)).eval()
 
 
 def predict(model, pictures):
-    """Probabilities (N, classes) of a classifier, in float32, for uint8 RGB pictures (N, H, W, 3), which are scaled here.
-    The model is put into evaluation mode."""
+    """Probabilities (N, classes) of a classifier, in float32, for uint8 RGB pictures (N, H, W, 3), which are scaled
+    here. The model is put into evaluation mode."""
     model.eval()
     return _in_batches(lambda x: model(x).softmax(1), pictures)
 
 
 def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=0):
-    """Trains the head of a classifier on its features of uint8 RGB pictures (N, H, W, 3), computed once; targets: integers
-    (N,). Much quicker than notebook 02 and not as good. Changes the model and leaves it in evaluation mode."""
+    """Trains the head of a classifier on its features of uint8 RGB pictures (N, H, W, 3), computed once; targets:
+    integers (N,). Much quicker than notebook 02 and not as good. Changes the model and leaves it in evaluation mode."""
     body, (pool, flatten, *layers) = model
     head, targets = nn.Sequential(*layers), torch.as_tensor(targets)
     features = torch.from_numpy(_in_batches(nn.Sequential(body, pool, flatten).eval(), pictures))
@@ -255,5 +256,6 @@ def load_weights(path):
         model = classifier(len(labels))
         model.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{path}: holds no weights of this classifier ({type(error).__name__}). Run notebook 02 again.")
+        raise WeightsError(f"{path}: holds no weights of this classifier ({type(error).__name__}). "
+                           "Run notebook 02 again.")
     return model, labels

@@ -1,8 +1,8 @@
 """Is this exported file the model that was trained? `python -m utils.verify MODEL` prints a line a check.
 
-Nothing is taken from the exporter's word. What the source model answered, and what training did to the pixels, is written
-beside the file by `record_reference` when it is exported, before anything is converted; the file is then read again, run
-on the same photographs, and compared. The checks go from the file's outside to its answers:
+Nothing is taken from the exporter's word. What the source model answered, and what training did to the pixels, is
+written beside the file by `record_reference` when it is exported; the file is then read again, run on the same
+photographs, and compared. The checks go from the file's outside to its answers:
 
 | check | what must hold |
 | --- | --- |
@@ -17,7 +17,8 @@ on the same photographs, and compared. The checks go from the file's outside to 
 | metadata | author, licence, version and description are filled in |
 
 They stop at the first that does not hold, because what comes after it would only say the same again: with another scale
-no probability agrees. The exit code is 0 when all hold, 1 when one does not, 2 when the file or its reference cannot be read.
+no probability agrees. The exit code is 0 when all hold, 1 when one does not, 2 when the file or its reference cannot be
+read.
 """
 import argparse
 import hashlib
@@ -89,12 +90,12 @@ def record_reference(model_path, table, probabilities, labels, source, input_nam
     """
     probabilities = np.asarray(probabilities, np.float64)
     if not len(table) or probabilities.shape != (len(table), len(labels)):
-        raise VerificationError(f"{model_path}: probabilities of shape {probabilities.shape} for {len(table)} photographs "
-                                f"and {len(labels)} labels; give a row a photograph and a column a label.")
+        raise VerificationError(f"{model_path}: probabilities of shape {probabilities.shape} for {len(table)} "
+                                f"photographs and {len(labels)} labels; give a row a photograph and a column a label.")
     strange = sorted(set(table["label"]) - set(labels))
     if strange:
-        raise VerificationError(f"{model_path}: photographs of {', '.join(strange)}, which is no label of the model; take "
-                                "them out of the table.")
+        raise VerificationError(f"{model_path}: photographs of {', '.join(strange)}, which is no label of the model; "
+                                "take them out of the table.")
     reference = {
         "source": source, "input": input_name, "size": list(size), "labels": list(labels),
         "scale": np.broadcast_to(scale, 3).tolist(), "bias": np.broadcast_to(bias, 3).tolist(),
@@ -130,12 +131,12 @@ def read_reference(path, folder=PHOTOS):
         raise VerificationError(f"{path}: this reference is damaged; export the model again.") from None
     for file, digest in digests.items():
         if _digest(Path(folder) / file) != digest:
-            raise VerificationError(f"{Path(folder) / file}: this is another photograph than the one that the source model "
-                                    "answered for; export the model again, or give the folder of then.")
+            raise VerificationError(f"{Path(folder) / file}: this is another photograph than the one that the source "
+                                    "model answered for; export the model again, or give the folder of then.")
     return reference
 
 
-# ---- the checks: each returns its figure and its limit, or raises Refused -----------------------------------------------
+# ---- the checks: each returns its figure and its limit, or raises Refused --------------------------------------------
 
 class _Verification:
     """One file, its reference, and what the checks share: the loaded model and its answers."""
@@ -240,8 +241,9 @@ class _Verification:
     def _answer(self, classifier, files):
         answers = []
         for start in tqdm(range(0, len(files), evaluate.BATCH), unit="batch", disable=None, leave=False):
-            pictures = [photos.read_photo(self.folder / file, classifier.size) for file in files[start:start + evaluate.BATCH]]
-            answers.append(classifier.probabilities(pictures))
+            batch = files[start:start + evaluate.BATCH]
+            answers.append(classifier.probabilities(
+                [photos.read_photo(self.folder / file, classifier.size) for file in batch]))
         return np.concatenate(answers)
 
 
@@ -307,12 +309,13 @@ def verify(model_path, reference_file=None, folder=PHOTOS):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.verify", description="Is an exported file the model that was "
-                                     "trained?")
+    parser = argparse.ArgumentParser(prog="python -m utils.verify",
+                                     description="Is an exported file the model that was trained?")
     parser.add_argument("model", metavar="MODEL", help=f"supported: {evaluate.SUPPORTED}")
     parser.add_argument("--source", metavar="FILE", help="what the source model answered (default: the file "
                         "MODEL.reference.json, which the notebook that exports the model writes)")
-    parser.add_argument("--photos", metavar="DIR", default=PHOTOS, help="the folder of the photographs (default: PHOTOS)")
+    parser.add_argument("--photos", metavar="DIR", default=PHOTOS,
+                        help="the folder of the photographs (default: PHOTOS)")
     parser.add_argument("--json", action="store_true", help="print one JSON list and nothing else")
     options = parser.parse_args(arguments)
     try:

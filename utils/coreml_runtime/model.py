@@ -154,7 +154,8 @@ class Model:
         metadata: author, license, version, description.
     """
 
-    def __init__(self, path: Path, description: Any, program: Interpreter | Pipeline, compute_precision: ComputePrecision):
+    def __init__(self, path: Path, description: Any, program: Interpreter | Pipeline,
+                 compute_precision: ComputePrecision):
         self.path = path
         self.compute_precision = compute_precision
         self.input_description = {feature.name: _describe_input(feature) for feature in description.input}
@@ -332,8 +333,8 @@ def _check_kind(path: Path, spec: Any) -> None:
     if kind is None:
         raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
     if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, neural "
-                             f"networks and pipelines of these")
+        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, "
+                             f"neural networks and pipelines of these")
 
 
 def _operations(function: Any) -> Iterator[Any]:

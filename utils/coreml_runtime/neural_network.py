@@ -119,8 +119,8 @@ def _vector(params: Any) -> Tensor:
 
 
 def _plain(params: Any, name: str) -> Any:
-    """A field as a number, a string (the name of an enumeration's value), a list of numbers, or the message in it, which
-    is None where it is not set."""
+    """A field as a number, a string (the name of an enumeration's value), a list of numbers, or the message in it,
+    which is None where it is not set."""
     field, value = params.DESCRIPTOR.fields_by_name[name], getattr(params, name)
     if field.enum_type:
         return field.enum_type.values_by_number[value].name
@@ -154,8 +154,8 @@ class NeuralNetwork(Interpreter):
         self._arrays_as_they_are = network.arrayInputShapeMapping == 1  # EXACT_ARRAY_MAPPING
         self._images_have_sequence = network.imageInputShapeMapping == 0  # RANK5_IMAGE_MAPPING
         self.batch_axis = 1 if self._images_have_sequence else 0
-        self.input_shapes = {name: (1, 1 if i.ColorSpace.Name(i.colorSpace).startswith("GRAY") else 3, i.height, i.width)
-                             for name, i in self._images.items()}
+        self.input_shapes = {name: (1, 1 if _layout(image).startswith("GRAY") else 3, image.height, image.width)
+                             for name, image in self._images.items()}
         self._has_other_inputs = len(self._images) < len(description.input)
         self._preprocessing = self._read_preprocessing(network)
         self._classes = _class_labels(network) if kind == "neuralNetworkClassifier" else []
@@ -229,9 +229,8 @@ class NeuralNetwork(Interpreter):
                 mean = torch.tensor(step.meanImage.meanImage)
                 found.setdefault(name, []).append((1.0, -mean.reshape(channels, height, width)))
             else:
-                image = self._images[name]
-                layout = image.ColorSpace.Name(image.colorSpace)
-                found.setdefault(name, []).append((step.scaler.channelScale, _channel_bias(step.scaler, layout)))
+                bias = _channel_bias(step.scaler, _layout(self._images[name]))
+                found.setdefault(name, []).append((step.scaler.channelScale, bias))
         return found
 
     def _read_layers(self, network: Any) -> Iterator[Node]:
@@ -240,8 +239,9 @@ class NeuralNetwork(Interpreter):
             kind = layer.WhichOneof("layer")
             known = nn_layers.LAYERS[kind]
             if len(layer.input) > len(known.inputs) and not known.takes_list:
-                raise UnknownOperator(f"{self.file}: the layer '{layer.name}' ({kind}) has {len(layer.input)} inputs, and "
-                                      f"the runtime computes it from {len(known.inputs)}; convert the model without it")
+                raise UnknownOperator(f"{self.file}: the layer '{layer.name}' ({kind}) has {len(layer.input)} inputs, "
+                                      f"and the runtime computes it from {len(known.inputs)}; convert the model "
+                                      f"without it")
             try:
                 arguments = layer_arguments(kind, getattr(layer, kind))
             except UnknownOperator as error:
@@ -282,6 +282,11 @@ class NeuralNetwork(Interpreter):
 def _class_labels(network: Any) -> list[str] | list[int]:
     labels = network.WhichOneof("ClassLabels")
     return list(getattr(network, labels).vector) if labels else []
+
+
+def _layout(image: Any) -> str:
+    """The colour layout of an image input, as Core ML names it."""
+    return image.ColorSpace.Name(image.colorSpace)
 
 
 def _channel_bias(scaler: Any, layout: str) -> Tensor:
@@ -334,8 +339,8 @@ def _upper_bound(relu: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
         return
     negation = readers.get(threshold.outputs[0])
     if negation and negation.op_type == "activation":
-        nonlinearity = negation.parameters["NonlinearityType"]
-        if (nonlinearity.name, getattr(nonlinearity, "alpha", 0), getattr(nonlinearity, "beta", 0)) == ("linear", -1, 0):
+        line = negation.parameters["NonlinearityType"]
+        if line.name == "linear" and (line.alpha, line.beta) == (-1, 0):
             yield threshold
             yield negation
 

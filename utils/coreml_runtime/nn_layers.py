@@ -118,7 +118,8 @@ def _deconvolution(x: Tensor, weights: Tensor, bias: Tensor | None, groups: int,
     return mil_ops.conv_transpose(x, weights, stride, [1, 1], pad, "custom", groups, bias)
 
 
-@layer(weights=lambda params: [params.outputChannels, params.inputChannels], bias=lambda params: [params.outputChannels])
+@layer(weights=lambda params: [params.outputChannels, params.inputChannels],
+       bias=lambda params: [params.outputChannels])
 def innerProduct(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
     """From four axes on, the last three are taken together, and are [C_out, 1, 1] afterwards."""
     bias = bias if hasBias else None
@@ -507,8 +508,8 @@ def constantPad(x: Tensor, *, value: float, padAmounts: list[int]) -> Tensor:
     return mil_ops.pad_spatial(x, padAmounts, value)
 
 
-SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS", "ALIGN_CORNERS_FALSE": "UNALIGN_CORNERS",
-            "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS", "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
+SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS",
+            "ALIGN_CORNERS_FALSE": "UNALIGN_CORNERS", "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS", "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
             "UPSAMPLE_MODE": "DEFAULT", "ROI_ALIGN_MODE": "OFFSET_CORNERS"}
 """MIL's names of the grids on which a picture is sampled, by the names that neural networks give them."""
 
@@ -600,7 +601,7 @@ def concatND(values: list[Tensor], *, axis: int, interleave: bool) -> Tensor:
 
 @layer()
 def splitND(x: Tensor, *, axis: int, numSplits: int, splitSizes: list[int]) -> tuple[Tensor, ...]:
-    """Cut into `splitSizes`, or into `numSplits` parts, of which the first are larger by 1 where there is a remainder."""
+    """Cut into `splitSizes`, or into `numSplits` parts, the first of them larger by 1 where there is a remainder."""
     return x.split(splitSizes, axis) if splitSizes else x.tensor_split(numSplits, axis)
 
 
