@@ -92,11 +92,12 @@ def test_a_parity_plot_takes_equal_outputs_too(step):
 
 
 def test_size_against_accuracy_shades_what_may_be_shipped():
-    table = pd.DataFrame({"megabytes": [13.5, 2.4], "accuracy": [0.95, 0.94]}, index=["float32", "small"])
+    table = pd.DataFrame({"megabytes": [13.5, 2.4, 4], "accuracy": [0.95, 0.94, 0.3]}, index=["float32", "small", "pruned"])
     figure = plots.size_against_accuracy(table)
     corner = figure.axes[0].collections[0].get_datalim(figure.axes[0].transData)
     assert (corner.x1, corner.y0) == pytest.approx((2.5, 0.945))
-    assert {"float32", "small", "megabytes", "at most 2.5 MB, at most 0.5 points lost"} <= set(drawn(figure))
+    assert figure.axes[0].get_ylim()[0] > 0.7
+    assert {"float32", "small", "megabytes", "pruned (at 30%, far below)", "at most 2.5 MB, at most 0.5 points lost"} <= set(drawn(figure))
 
 
 def test_a_reliability_diagram_leaves_out_empty_bins():

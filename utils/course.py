@@ -98,7 +98,8 @@ def run_notebook(notebook, out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with silent_kernels() as terminal:
             papermill.execute_notebook(str(notebook), str(unfinished), cwd=str(notebook.parent),
-                                       progress_bar={**bar, "file": terminal}, request_save_on_cell_execute=False)
+                                       progress_bar={**bar, "file": terminal}, request_save_on_cell_execute=False,
+                                       iopub_timeout=120)  # 4 seconds are too few on a busy computer
         unfinished.replace(out)
     except papermill.PapermillExecutionError as error:
         lines = [line for line in str(error.evalue).splitlines() if line.strip()] or [""]

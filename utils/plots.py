@@ -167,21 +167,23 @@ def size_against_accuracy(table, largest_loss=0.005, most_megabytes=2.5):
     """Megabytes of each file against its accuracy, with the corner in which a file may be shipped shaded.
 
     table: a DataFrame indexed by the file's name with the columns megabytes and accuracy (0..1); its first row is the
-    reference. largest_loss: of accuracy against the reference.
+    reference. largest_loss: of accuracy against the reference. A file more than 15 points below it is drawn at the lower edge, and
+    the legend tells its accuracy.
     """
     figure, axes = _figure(8, 4.2)
     axis = axes[0, 0]
     floor = table["accuracy"].iloc[0] - largest_loss
-    low = min(table["accuracy"].min(), floor)
+    low = max(min(table["accuracy"].min(), floor - 0.02), floor - 0.15)
     axis.set(xlabel="megabytes", ylabel="top-1 accuracy on the test photographs", xscale="log",
-             ylim=(low - 0.06 * (1 - low), min(1.01, table["accuracy"].max() + 0.12 * (1 - low))))
+             ylim=(low - 0.005, table["accuracy"].max() + 0.01))
     left = table["megabytes"].min() * 0.8
     axis.set_xlim(left, table["megabytes"].max() * 1.5)
     axis.fill_between([left, most_megabytes], floor, axis.get_ylim()[1], color=PALETTE[3], alpha=0.25,
                       label=f"at most {most_megabytes:g} MB, at most {100 * largest_loss:g} points lost")
     for i, (name, row) in enumerate(table.iterrows()):
-        axis.plot(row["megabytes"], row["accuracy"], MARKERS[i % len(MARKERS)], markersize=7, linestyle="none",
-                  color=PALETTE[i % len(PALETTE)], markeredgecolor="black", markeredgewidth=0.5, label=name)
+        below = f" (at {row['accuracy']:.0%}, far below)" if row["accuracy"] < low else ""
+        axis.plot(row["megabytes"], max(row["accuracy"], low), MARKERS[i % len(MARKERS)], markersize=7, linestyle="none",
+                  color=PALETTE[i % len(PALETTE)], markeredgecolor="black", markeredgewidth=0.5, label=f"{name}{below}")
     ticks = [n for n in (0.5, 1, 2, 3, 5, 7, 10, 14, 20, 50) if left <= n <= axis.get_xlim()[1]]
     axis.set_xticks(ticks, [f"{n:g}" for n in ticks])
     axis.set_xticks([], minor=True)
