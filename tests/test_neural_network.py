@@ -921,7 +921,9 @@ def test_a_build_of_pytorch_without_onednn_answers_the_same(folder, monkeypatch)
 CHAINS = {
     "batch norm": ["norm"], "ReLU": ["relu"], "batch norm, ReLU": ["norm", "relu"], "leaky ReLU": ["leaky"],
     "sigmoid": ["norm", "sigmoid"], "tanh": ["tanh"], "ReLU6": ["norm", "relu", "limit", "negative"],
-    "ReLU, then another limit": ["relu", "limit", "half"], "sum read elsewhere": ["norm", "relu", "read"],
+    "ReLU6 of tf-coreml": ["norm", "relu", "negative", "floor", "negative"],
+    "ReLU, then another limit": ["relu", "limit", "half"], "ReLU, then a floor": ["relu", "negative", "floor", "half"],
+    "ReLU, then a ceiling below": ["relu", "floor", "negative"], "sum read elsewhere": ["norm", "relu", "read"],
 }
 
 
@@ -933,6 +935,7 @@ def test_what_follows_a_convolution_is_computed_with_it_or_alone_with_the_same_r
              "sigmoid": lambda b, i, o: b.add_activation(o, "SIGMOID", i, o),
              "tanh": lambda b, i, o: b.add_activation(o, "TANH", i, o),
              "limit": lambda b, i, o: b.add_unary(o, i, o, "threshold", alpha=-0.5, scale=-1),
+             "floor": lambda b, i, o: b.add_unary(o, i, o, "threshold", alpha=-0.5),
              "negative": lambda b, i, o: b.add_activation(o, "LINEAR", i, o, [-1, 0]),
              "half": lambda b, i, o: b.add_activation(o, "LINEAR", i, o, [-0.5, 0]),
              "read": lambda b, i, o: b.add_elementwise(o, [i, "conv"], o, "ADD")}
@@ -945,6 +948,8 @@ def test_what_follows_a_convolution_is_computed_with_it_or_alone_with_the_same_r
         steps[step](built, name, after)
         name = after
     joined = run(built, x=X)["y"]
+    if onednn.is_available():
+        assert ("ReLU6" in case) <= (len(neural_network.NeuralNetwork(built.spec, case).nodes) == 1)
     monkeypatch.setattr(onednn, "is_available", lambda: False)
     np.testing.assert_allclose(joined, run(built, x=X)["y"], rtol=1e-4, atol=1e-5)
 

@@ -329,20 +329,27 @@ def _joinable(node: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
 
 
 def _upper_bound(relu: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
-    """The two layers after a ReLU with which converters write ReLU6: -max(-x, -6)."""
+    """The layers after a ReLU with which converters write ReLU6: -max(-x, -6), where the inner minus is a layer of its
+    own or the scale of the threshold."""
     if relu.parameters["NonlinearityType"].name != "ReLU":
         return
-    threshold = readers.get(relu.outputs[0])
+    inner = readers.get(relu.outputs[0])
+    inner = [inner] if _is_negation(inner) else []
+    threshold = readers.get((inner or [relu])[0].outputs[0])
     if not (threshold and threshold.op_type == "unary" and threshold.parameters["type"] == "THRESHOLD"
-            and threshold.parameters["scale"] == -1 and threshold.parameters["shift"] == 0
+            and threshold.parameters["scale"] == (1 if inner else -1) and threshold.parameters["shift"] == 0
             and threshold.parameters["alpha"] <= 0):
         return
-    negation = readers.get(threshold.outputs[0])
-    if negation and negation.op_type == "activation":
-        line = negation.parameters["NonlinearityType"]
-        if line.name == "linear" and (line.alpha, line.beta) == (-1, 0):
-            yield threshold
-            yield negation
+    outer = readers.get(threshold.outputs[0])
+    if _is_negation(outer):
+        yield from (*inner, threshold, outer)
+
+
+def _is_negation(node: Node | None) -> bool:
+    if node is None or node.op_type != "activation":
+        return False
+    line = node.parameters["NonlinearityType"]
+    return line.name == "linear" and (line.alpha, line.beta) == (-1, 0)
 
 
 class PackedLayer:
@@ -350,7 +357,7 @@ class PackedLayer:
 
     Args:
         parameters: the arguments of `nn_layers.convolution`.
-        followers: what `_joinable` found: batch norm, an activation, the two layers that make ReLU6 of a ReLU.
+        followers: what `_joinable` found: batch norm, an activation, the layers that make ReLU6 of a ReLU.
     """
 
     def __init__(self, parameters: Mapping[str, Any], followers: Sequence[Node]):
