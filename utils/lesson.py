@@ -7,11 +7,12 @@ import importlib
 import importlib.metadata
 import logging
 import os
-import re
 import sys
 import tempfile
 import warnings
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from utils.paths import EXPORTED, ROOT
 
@@ -53,9 +54,10 @@ def silent_stderr():
 
 
 def required_versions():
-    """{distribution: pinned version} of all that `make setup` puts into the environment of the kernel python3."""
-    lines = [line for name in REQUIREMENTS for line in (ROOT / name).read_text().splitlines()]
-    return {match[1]: match[2] for match in (re.match(r"([\w.-]+)==([\w.]+)", line) for line in lines) if match}
+    """{distribution: pinned version} of all that `make setup` puts into this kernel's environment on this system."""
+    lines = [line.split("#")[0] for name in REQUIREMENTS for line in (ROOT / name).read_text().splitlines()]
+    pins = [Requirement(line) for line in lines if "==" in line]
+    return {pin.name: next(iter(pin.specifier)).version for pin in pins if pin.marker is None or pin.marker.evaluate()}
 
 
 def check_environment(*packages):
