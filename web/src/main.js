@@ -91,7 +91,17 @@ function listClasses() {
   }));
 }
 
-function show(probabilities, milliseconds) {
+/** Probabilities with another softmax temperature: p^(1/T), scaled to the sum 1 (Guo et al. 2017). */
+function calibrate(probabilities) {
+  const powers = probabilities.map((p) => p ** (1 / about.temperature));
+  const total = powers.reduce((sum, power) => sum + power, 0);
+  return powers.map((power) => power / total);
+}
+
+/** Shows an answer. Of several frames, the mean comes first and the temperature after it: a temperature below 1 would let
+ *  one sure frame outvote the others. */
+function show(uncalibrated, milliseconds) {
+  const probabilities = calibrate(uncalibrated);
   const largest = Math.max(...probabilities);
   const known = largest >= about.threshold;
   const top = probabilities.indexOf(largest);

@@ -30,13 +30,6 @@ async function run(pixels) {
   return (await session.run({ image })).probabilities.data;
 }
 
-/** Probabilities with another softmax temperature: p^(1/T), scaled to the sum 1 (Guo et al. 2017). */
-function calibrate(probabilities) {
-  const powers = Array.from(probabilities, (p) => p ** (1 / about.temperature));
-  const total = powers.reduce((sum, power) => sum + power, 0);
-  return powers.map((power) => power / total);
-}
-
 const ready = start();
 ready.then(
   () => self.postMessage({ about }),
@@ -47,7 +40,7 @@ self.onmessage = async ({ data: { id, picture, crop } }) => {
   await ready;
   const started = performance.now();
   try {
-    const probabilities = calibrate(await run(resample(picture, crop, about)));
+    const probabilities = Array.from(await run(resample(picture, crop, about)));
     self.postMessage({ id, probabilities, milliseconds: performance.now() - started });
   } catch (error) {
     self.postMessage({ failure: error.message });

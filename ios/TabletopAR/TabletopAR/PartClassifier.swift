@@ -36,17 +36,21 @@ final class PartClassifier {
         request.imageCropAndScaleOption = .centerCrop
     }
 
-    /// The probability of each class, as calibrated in notebook 06.
+    /// The probability of each class, as the model gives it.
     ///
     /// - Parameter orientation: how the frame has to be turned to be upright; the pixels stay as they are, Vision turns
     ///   what it hands to the model.
     func probabilities(in frame: CVPixelBuffer, orientation: CGImagePropertyOrientation) throws -> [String: Double] {
         try VNImageRequestHandler(cvPixelBuffer: frame, orientation: orientation).perform([request])
         let found = request.results as? [VNClassificationObservation] ?? []
+        return Dictionary(found.map { ($0.identifier, Double($0.confidence)) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Probabilities with the temperature of notebook 06, for the threshold and the person who reads them.
+    func calibrated(_ probabilities: [String: Double]) -> [String: Double] {
         // Another softmax temperature T is p^(1/T), scaled so that the sum is 1 again.
-        let powers = found.map { pow(Double($0.confidence), 1 / temperature) }
-        let total = powers.reduce(0, +)
-        let pairs = zip(found, powers).map { ($0.identifier, total > 0 ? $1 / total : 0) }
-        return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+        let powers = probabilities.mapValues { pow($0, 1 / temperature) }
+        let total = powers.values.reduce(0, +)
+        return powers.mapValues { total > 0 ? $0 / total : 0 }
     }
 }

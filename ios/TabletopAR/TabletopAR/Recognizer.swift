@@ -111,7 +111,7 @@ final class Recognizer: NSObject, ObservableObject {
                 self.isClassifying = false
                 switch result {
                 case .success(let probabilities):
-                    self.take(probabilities, milliseconds: milliseconds, threshold: classifier.threshold)
+                    self.take(probabilities, milliseconds: milliseconds, classifier: classifier)
                 case .failure(let error):
                     self.state = .failed("The model cannot answer: \(error.localizedDescription)")
                 }
@@ -129,16 +129,17 @@ final class Recognizer: NSObject, ObservableObject {
         }
     }
 
-    private func take(_ probabilities: [String: Double], milliseconds: Double, threshold: Double) {
+    private func take(_ probabilities: [String: Double], milliseconds: Double, classifier: PartClassifier) {
         recent = Array((recent + [probabilities]).suffix(Self.framesInMean))
         let sums = recent.reduce(into: [String: Double]()) { sums, each in
             sums.merge(each, uniquingKeysWith: +)
         }
-        guard let top = sums.max(by: { $0.value < $1.value }) else { return }
-        let mean = top.value / Double(recent.count)
-        let label = mean >= threshold ? top.key : nil
+        // First the mean, then the temperature: a temperature below 1 would let one sure frame outvote the others.
+        let mean = classifier.calibrated(sums.mapValues { $0 / Double(recent.count) })
+        guard let top = mean.max(by: { $0.value < $1.value }) else { return }
+        let label = top.value >= classifier.threshold ? top.key : nil
         announce(label)
-        answer = Answer(label: label, probability: mean, milliseconds: milliseconds)
+        answer = Answer(label: label, probability: top.value, milliseconds: milliseconds)
         if let label, recent.count == Self.framesInMean {
             labels.place(label)
             labelCount = labels.count
