@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course test lab demo render bench clean
+.PHONY: help setup course refresh test lab demo render bench check-pins clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
@@ -13,12 +13,15 @@ help:
 	@echo "make course               run the notebooks in order, into exported/"
 	@echo "make course PHOTOS=DIR    the same on your own photographs: one folder a class"
 	@echo "make test                 unit tests, then every notebook, its outputs compared with the stored ones"
+	@echo "make refresh              run the notebooks in order, and store their outputs in notebooks/, to commit"
+	@echo "make refresh NOTEBOOK=F   the same for one of them"
 	@echo "make lab                  open the notebooks in Jupyter Lab"
 	@echo "make demo                 the model in a browser, on this computer and on phones; needs Node.js (web/README.md)"
 	@echo "make demo PORT=8123       the same at another port"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
 	@echo "make bench                the Core ML runtime's speed beside ONNX Runtime's and Keras'"
+	@echo "make check-pins           which pins are behind what pip finds today"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 
 setup:
@@ -28,6 +31,9 @@ setup:
 
 course: setup
 	@.venv/bin/python -m utils.course
+
+refresh: setup
+	@PHOTOS= .venv/bin/python -m utils.course --refresh $(NOTEBOOK)
 
 test: setup
 	@.venv/bin/python -m pytest $(ARGS)
@@ -44,6 +50,9 @@ render:
 
 bench: setup
 	@.venv/bin/python -m utils.bench
+
+check-pins: setup
+	@.venv/bin/python -m utils.pins
 
 clean:
 	rm -rf .venv .venv.* .venv-turi .venv-turi.* .venv-studio .venv-studio.* .pytest_cache .hypothesis web/node_modules web/dist

@@ -71,6 +71,31 @@ def test_notebooks_run_in_order_in_their_folder_and_stay_as_they_are(tmp_path):
     assert "2/2" in done.stderr or "0/2" in done.stderr  # the progress bar: cells done of all
 
 
+def test_refresh_puts_the_outputs_into_the_notebook_and_nothing_else(tmp_path):
+    path = notebook(tmp_path, "01_a", "print('a', flush=True)\nprint('b')", "6 * 7")
+    content = nbformat.read(path, as_version=4)
+    content.cells[1].metadata.tags = ["nbval-ignore-output"]
+    nbformat.write(content, path)
+    done = run("--refresh", path, EXPORTED=str(tmp_path / "out"), PHOTOS="")
+    assert done.returncode == 0, done.stderr
+    found = nbformat.read(path, as_version=4)
+    assert [cell.source for cell in found.cells] == [cell.source for cell in content.cells]
+    assert [output.text for output in found.cells[0].outputs] == ["a\nb\n"]
+    assert [cell.execution_count for cell in found.cells] == [1, 2]
+    assert found.cells[1].outputs[0].data["text/plain"] == "42"
+    assert [dict(cell.metadata) for cell in found.cells] == [{}, {"tags": ["nbval-ignore-output"]}]
+    assert set(found.metadata) == {"kernelspec", "language_info"}
+
+
+def test_a_failing_cell_and_other_photographs_refresh_nothing(tmp_path):
+    path = notebook(tmp_path, "01_a", "1", "1 / 0")
+    before = path.read_bytes()
+    for photographs, message in (("", "ZeroDivisionError"), (str(tmp_path), "--refresh is for the bundled photographs")):
+        done = run("--refresh", path, EXPORTED=str(tmp_path / "out"), PHOTOS=photographs)
+        assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+        assert path.read_bytes() == before
+
+
 def test_a_failing_cell_stops_the_course_and_is_told_in_two_lines(tmp_path):
     bad = notebook(tmp_path, "01_a", "1 + 1", "raise ValueError('first line\\nlast line')", "3")
     after = notebook(tmp_path, "02_b", "1")

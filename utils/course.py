@@ -5,6 +5,9 @@ its own kernel and with notebooks/ as the working folder. The executed copies go
 stay as they are. A failing cell stops the course; a notebook whose kernel this computer cannot have is left out, and
 named (OPTIONAL_KERNELS). The environment variables PHOTOS and EXPORTED are passed on (paths.py);
 where PHOTOS is a folder without photos.csv, its photographs are imported first and the notebooks work on the copies.
+
+With --refresh, behind `make refresh`, each executed copy also takes the original's place, as notebooks are committed:
+with its outputs, and without papermill's notes.
 """
 import argparse
 import contextlib
@@ -19,7 +22,8 @@ import warnings
 from pathlib import Path
 
 from utils import photos
-from utils.paths import EXPORTED, PHOTOS, ROOT
+from utils.lesson import written_whole
+from utils.paths import EXPORTED, PHOTOS, ROOT, TABLETOP
 
 
 OPTIONAL_KERNELS = {  # kernel: why a computer may lack it
@@ -121,6 +125,33 @@ def run_notebook(notebook, out):
     return time.monotonic() - started
 
 
+def refresh(notebook, executed):
+    """Puts an executed copy in the place of a notebook: what a cell printed in pieces is joined, and of the metadata only
+    the kernel and the cells' tags are left."""
+    import nbformat
+
+    content = nbformat.read(executed, as_version=4)
+    content.metadata = {"kernelspec": content.metadata["kernelspec"], "language_info": {"name": "python"}}
+    for cell in content.cells:
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
+    with written_whole(notebook) as unfinished:
+        nbformat.write(content, unfinished)
+
+
+def _joined(outputs):
+    """Outputs of a cell, those to the same stream that follow each other as one."""
+    joined = []
+    for output in outputs:
+        last = joined[-1] if joined else output
+        if last is not output and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
 def made_since(folder, moment):
     """What lies in a folder and was written after a moment (seconds since the epoch): [(name, bytes)], sorted.
 
@@ -151,9 +182,9 @@ def prepare_photos(folder=PHOTOS, exported=EXPORTED):
     return folder
 
 
-def run_course(notebooks, exported=EXPORTED, folder=PHOTOS):
+def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False):
     """Runs notebooks one after the other, on a folder of photographs, and prints what was made and how long each took.
-    Raises CourseError."""
+    to_commit: refresh each one. Raises CourseError."""
     os.environ.update(kernel_environment(), EXPORTED=str(exported), PHOTOS=str(folder))
     started, seconds = time.time(), {}
     left_out = {notebook: why for notebook, why in zip(notebooks, map(why_left_out, notebooks)) if why}
@@ -161,7 +192,10 @@ def run_course(notebooks, exported=EXPORTED, folder=PHOTOS):
         if notebook in left_out:
             print(f"{notebook.name}: left out, {left_out[notebook]}", flush=True)
             continue
-        seconds[notebook.name] = run_notebook(notebook, Path(exported) / "notebooks" / notebook.name)
+        executed = Path(exported) / "notebooks" / notebook.name
+        seconds[notebook.name] = run_notebook(notebook, executed)
+        if to_commit:
+            refresh(notebook, executed)
         print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
     ran = f"{len(seconds)} of {len(notebooks)}" if left_out else f"All {len(seconds)}"
     print(f"\n{ran} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
@@ -177,13 +211,18 @@ def shown(path):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.course", description="Run the notebooks of the course.")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all, in order")
-    notebooks = parser.parse_args(arguments).notebooks or find_notebooks(ROOT / "notebooks")
+    parser.add_argument("--refresh", action="store_true", help="write the outputs into the notebooks themselves")
+    options = parser.parse_args(arguments)
+    notebooks = options.notebooks or find_notebooks(ROOT / "notebooks")
     missing = [n for n in notebooks if not n.is_file()]
     if missing or not notebooks:
         print(f"No such notebook: {', '.join(map(str, missing)) or 'notebooks/ is empty'}.", file=sys.stderr)
         return 1
+    if options.refresh and PHOTOS != TABLETOP:
+        print(f"--refresh is for the bundled photographs, and PHOTOS is {PHOTOS}; unset PHOTOS.", file=sys.stderr)
+        return 1
     try:
-        run_course([n.resolve() for n in notebooks], folder=prepare_photos())
+        run_course([n.resolve() for n in notebooks], folder=prepare_photos(), to_commit=options.refresh)
     except (CourseError, photos.PhotoError) as error:
         print(f"The course stopped. {error}", file=sys.stderr)
         return 1
