@@ -83,11 +83,15 @@ def test_a_missing_file_is_named_with_the_line_that_makes_it(tmp_path):
     assert phone.made_earlier(tmp_path) == tmp_path
 
 
-def test_a_sample_takes_whole_sessions_from_everywhere():
-    table = pd.DataFrame({"label": np.repeat(["a", "b"], 40), "session": np.repeat(np.arange(20), 4)})
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_a_sample_takes_whole_sessions_of_every_class_and_split(interleaved):
+    labels = ["a", "b"] * 10 if interleaved else ["a"] * 10 + ["b"] * 10
+    table = pd.DataFrame({"label": np.repeat(labels, 4), "split": np.repeat(["valid"] * 10 + ["test"] * 10, 4),
+                          "session": np.repeat(np.arange(20), 4)})
     some = phone.whole_sessions(table, 40)
     assert (some.groupby("session").size() == 4).all()
-    assert some["label"].value_counts().tolist() == [20, 20]
+    assert some.groupby(["label", "split"]).ngroups == table.groupby(["label", "split"]).ngroups
+    assert 40 <= len(some) <= 48
     assert len(phone.whole_sessions(table, 80)) == 80
 
 

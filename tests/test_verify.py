@@ -212,6 +212,13 @@ def test_a_good_file_passes_every_check(exported):
     assert all(check.holds for check in checks)
 
 
+def test_the_outcome_in_a_line(exported, tmp_path):
+    assert verify.outcome(exported) == f"all {len(verify.CHECKS)} checks hold"
+    alone = tmp_path / "a.mlmodel"
+    alone.touch()
+    assert verify.outcome(alone).startswith("not checked: ") and "no such reference" in verify.outcome(alone)
+
+
 # ---- spoilt files ----------------------------------------------------------------------------------------------------
 
 def change_layer(network, index, **changes):

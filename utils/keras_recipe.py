@@ -18,7 +18,7 @@ FINE_TUNING_STEPS = 540  # more gain a little and cost two cores their time: mea
 # Pixels a side of what the classifier is shown: more than the training crops have, in which augmentation makes parts
 # look larger (Touvron et al. 2019, Fixing the train-test resolution discrepancy). An average-pooled network takes any.
 INPUT_SIZE = 288
-CHECKPOINTS, VALIDATED = 8, 96  # how often, and on how many pictures, fine-tuning is looked at on its way
+CHECKPOINTS, VALIDATED = 8, 48  # how often, and on how many pictures, fine-tuning is looked at on its way
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,18 @@ def _change_geometry(pictures, draw, size, settings):
     full /= full[:, 2:, 2:]
     transforms = tf.reshape(full, (-1, 9))[:, :8]
 
-    def warp(x, fill_mode):
+    def warp(x, transforms, fill_mode):
         return tf.raw_ops.ImageProjectiveTransformV3(images=x, transforms=transforms, output_shape=[size, size],
                                                      fill_value=0.0, interpolation="BILINEAR", fill_mode=fill_mode)
 
-    changed = warp(pictures, "REFLECT")
+    changed = warp(pictures, transforms, "REFLECT")
     if settings.plain_border:
-        inside = warp(tf.ones_like(pictures[..., :1]), "CONSTANT")
         colour = tf.clip_by_value(draw.uniform(-64.0, 384.0, (1, 1, 1)), 0.0, 255.0)  # often white or black
-        plain = tf.reshape(draw.chance(settings.plain_border), (-1, 1, 1, 1))
-        changed = tf.where(plain, changed * inside + colour * (1 - inside), changed)
+        plain = tf.where(draw.chance(settings.plain_border))
+        inside, colour = warp(tf.ones_like(tf.gather_nd(pictures, plain)[..., :1]), tf.gather_nd(transforms, plain),
+                              "CONSTANT"), tf.gather_nd(colour, plain)
+        filled = tf.gather_nd(changed, plain) * inside + colour * (1 - inside)
+        changed = tf.tensor_scatter_nd_update(changed, plain, filled)
     return tf.ensure_shape(changed, (None, size, size, 3))
 
 
@@ -152,11 +154,12 @@ def _erase_rectangle(pictures, draw, settings):
     """A rectangle of one colour over some of the pictures (random erasing, Zhong et al. 2020)."""
     size = pictures.shape[1]
     corner, extent = draw.uniform(0.0, 1.0, (2,)) * size, draw.uniform(0.15, 0.45, (2,)) * size
-    extent = tf.where(draw.chance(settings.erase)[:, None], extent, 0.0)
+    chosen, colour = tf.where(draw.chance(settings.erase)), draw.uniform(0.0, 255.0, (1, 1, 3))
+    corner, extent, colour = [tf.gather_nd(x, chosen) for x in (corner, extent, colour)]
     line = tf.range(size, dtype=tf.float32)
     rows, columns = [(line >= corner[:, i:i + 1]) & (line < (corner + extent)[:, i:i + 1]) for i in (0, 1)]
     inside = (rows[:, :, None] & columns[:, None, :])[..., None]
-    return tf.where(inside, draw.uniform(0.0, 255.0, (1, 1, 3)), pictures)
+    return tf.tensor_scatter_nd_update(pictures, chosen, tf.where(inside, colour, tf.gather_nd(pictures, chosen)))
 
 
 def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):

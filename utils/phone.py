@@ -31,13 +31,14 @@ def made_earlier(path):
 
 
 def whole_sessions(table, most):
-    """Rows of whole sessions, evenly spaced over all of them, `most` photographs or a few more; all where there are fewer.
+    """Rows of whole sessions, evenly spaced over those of each class and split, about `most` photographs; all where there
+    are fewer.
 
-    table: a DataFrame with the columns label and session.
+    table: a DataFrame with the columns label, split and session.
     """
-    sessions = list(dict.fromkeys(table["session"]))
     step = max(1, math.ceil(len(table) / most))
-    return table[table["session"].isin(sessions[::step])]
+    sessions = table.drop_duplicates("session")
+    return table[table["session"].isin(sessions[sessions.groupby(["label", "split"]).cumcount() % step == 0]["session"])]
 
 
 def run(classifier, pictures):
@@ -68,7 +69,7 @@ def palettize(model, bits):
     return cto.palettize_weights(model, cto.OptimizationConfig(global_config=config))
 
 
-def mixed_precision(model, bits=6, bits_of_widening=4, widening=5):
+def mixed_precision(model, bits=6, bits_of_widening=4, widening=4):
     """A copy of an ML Program with bits where they matter.
 
     model: a coremltools MLModel. The `widening` largest 1x1 convolutions that widen, from few channels to many, get tables

@@ -233,7 +233,7 @@ def rejection_curve(curves, marked=None, aims=None):
 
 
 def shares(table, xlabel, reference=None):
-    """A bar a row with its share at the end, groups told apart by colour and hatching.
+    """A bar a row with its share beside it, groups told apart by colour and hatching.
 
     table: a DataFrame indexed by what was changed, with the columns group and share (0..1); reference: a share drawn as a
     dashed line.
@@ -245,12 +245,12 @@ def shares(table, xlabel, reference=None):
         i = groups.index(each["group"])
         axis.barh(row, each["share"], color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)], edgecolor="white",
                   label=None if (table["group"].iloc[:row] == each["group"]).any() else each["group"])
-        axis.text(each["share"] + 0.01, row, f"{each['share']:.0%}", va="center", fontsize=8)
+        axis.text(1.02, row, f"{each['share']:.0%}", va="center", fontsize=8)
     if reference is not None:
         axis.axvline(reference, color="black", linestyle="--", linewidth=1, label="unchanged")
     axis.set_yticks(range(len(table)), table.index)
     axis.invert_yaxis()
-    axis.set(xlabel=xlabel, xlim=(0, 1.08), axisbelow=True)
+    axis.set(xlabel=xlabel, xlim=(0, 1.12), axisbelow=True)
     axis.grid(axis="x", alpha=0.3)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     return figure

@@ -249,6 +249,21 @@ def record_route(*arguments):
     in_main_environment("-c", code, json.dumps(arguments, default=str))
 
 
+def record_reference(file, table, names, answer, folder=PHOTOS):
+    """verify.record_reference, by the main environment, of an exported file.
+
+    table: test photographs; names: the class names in order; answer: a function from features (SArray) to probabilities
+    (N, classes). The photographs are read as an app hands them over, and need no stretching by Turi Create.
+    """
+    pictures = [photos.read_photo(folder / name, (IMAGE_SIZE, IMAGE_SIZE)) for name in table["file"]]
+    answers = answer(features(tc.SArray([as_image(picture) for picture in pictures]))).tolist()
+    code = ("import sys, json, pandas; from utils import verify\n"
+            "file, folder, rows, answers, names = json.loads(sys.argv[1])\n"
+            "verify.record_reference(file, pandas.DataFrame(rows), answers, names, 'Turi Create', folder=folder)")
+    rows = table[["file", "label"]].to_dict("records")
+    in_main_environment("-c", code, json.dumps([str(file), str(folder), rows, answers, names]))
+
+
 def fine_tuned_files():
     """The Core ML files that notebooks 02, 03 and 05 have recorded in exported/routes.csv and that are there:
     {"fastai, fine-tuned": path, "TensorFlow, fine-tuned": path}, or fewer."""

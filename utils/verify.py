@@ -308,6 +308,16 @@ def verify(model_path, reference_file=None, folder=PHOTOS):
     return checks
 
 
+def outcome(model_path):
+    """What the checks of a file come to, in a line: `all 9 checks hold`, the first that does not, or why it cannot be
+    checked."""
+    try:
+        checks = verify(model_path)
+    except ValueError as error:
+        return f"not checked: {error}"
+    return next((str(check) for check in checks if not check.holds), f"all {len(checks)} checks hold")
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.verify",
                                      description="Is an exported file the model that was trained?")
