@@ -2,13 +2,16 @@
 import os
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
+
+import pytest
 
 # Before utils.paths is imported: tests and notebooks write into a folder of their own, not into the user's exported/,
 # and the stored outputs belong to the bundled photographs.
 os.environ["EXPORTED"] = tempfile.mkdtemp(prefix="exported-")
 os.environ.pop("PHOTOS", None)
 
+from tests import exercises  # noqa: E402
 from utils import course  # noqa: E402
 from utils.paths import ROOT  # noqa: E402
 
@@ -31,6 +34,18 @@ def pytest_collectstart(collector):
         # Which library warns on stderr differs between machines; that a committed notebook has none of it is tested in
         # tests/test_notebook_rules.py.
         collector.skip_compare += ("stderr",)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Adds to the cells of a notebook its exercises, answered rightly and wrongly; nbval runs them in the same kernel."""
+    report = yield
+    if report.passed and collector.path in NOTEBOOKS:
+        kind, first = type(report.result[0]), len(report.result)
+        options = defaultdict(bool, check=True)
+        report.result += [kind.from_parent(collector, name=name, cell_num=first + i, cell=cell, options=options)
+                          for i, (name, cell) in enumerate(exercises.cells(collector.path))]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter):
