@@ -20,7 +20,7 @@ help:
 	@echo "make demo PORT=8123       the same at another port"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
-	@echo "make bench                the Core ML runtime's speed beside ONNX Runtime's and Keras'"
+	@echo "make bench                training and inference beside what one would use instead, as ratios"
 	@echo "make check-pins           which pins are behind what pip finds today"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from utils import bench, bench_training
-from utils.bench import RUNTIME, compare, take_turns
+from utils import bench, bench_inference, bench_training
+from utils.bench_inference import RUNTIME, compare, take_turns
 from utils.bench_training import DEFAULT, KERAS, RECIPE, Record, compare_training
 
 
@@ -19,8 +19,14 @@ def test_every_contestant_takes_every_turn_and_the_first_is_not_counted():
 
 def test_ratios_are_taken_turn_by_turn():
     table = compare({RUNTIME: [1.0, 2.0, 10.0], "other": [2.0, 4.0, 5.0]}, count=4)
-    assert table.loc["other", f"time over the {RUNTIME}'s"] == pytest.approx(2.0)
-    assert table.loc["other", "ms a photograph"] == pytest.approx(1000)
+    assert table.loc["other", f"{RUNTIME}'s time over its"] == pytest.approx(0.5)
+    assert table.loc["other", ["ms a photograph", "photographs a second"]].tolist() == pytest.approx([1000, 1])
+
+
+def test_every_contestant_has_a_loader_and_one_that_fails_stops_the_benchmark(tmp_path):
+    assert list(bench_inference.LOADERS) == list(bench_inference.LIBRARIES)
+    with pytest.raises(RuntimeError, match=f"{RUNTIME} ended with exit code 1: .*network.mlpackage: there is no such file"):
+        bench_inference.loading(tmp_path)
 
 
 def trained(*history, megabytes=1000):

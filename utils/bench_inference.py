@@ -1,0 +1,195 @@
+"""The inference part of `make bench`: EfficientNet-Lite0 answered by the Core ML runtime and by what one would use instead,
+the same network and weights, on the same photographs, each with all of the processor's cores.
+
+The contestants take turns, so that a machine that slows down slows all of them, and each ratio is the median of the
+ratios of the turns. Loading and memory are measured in a process for each: `python -m utils.bench_inference NAME FOLDER`
+does that for one of them and prints JSON. `python -m utils.bench_inference networks FOLDER` puts the files that they need
+into the folder, in a process of its own, too: on Linux a process begins with the largest memory of the one that starts it.
+"""
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from tqdm import tqdm
+
+from utils import paths, photos
+from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone, scale_pixels, torch_backbone
+from utils.lesson import quiet, silent_stderr
+
+TURNS = 9
+BATCH = 32
+RUNTIME, ONNX, LITERT, KERAS = "Core ML runtime", "ONNX Runtime", "LiteRT", "Keras"
+LIBRARIES = {RUNTIME: ["torch", "coremltools", "utils.coreml_runtime"], ONNX: ["onnxruntime"],
+             LITERT: ["ai_edge_litert.interpreter"], KERAS: ["tensorflow", "keras"]}
+
+
+def bundled_pictures(count):
+    """The first `count` test photographs: uint8 (count, 224, 224, 3)."""
+    table = photos.read_table(paths.TABLETOP)
+    return photos.read_photos(paths.TABLETOP, table[table["split"] == "test"].head(count), (IMAGE_SIZE, IMAGE_SIZE))
+
+
+def write_networks(folder):
+    """The network in each contestant's own format: network.mlpackage, .onnx, .tflite and .keras."""
+    quiet("tensorflow", "coremltools")
+    with silent_stderr():
+        import coremltools as ct
+        import tensorflow as tf
+        import torch
+
+        from utils import tf_coreml, tflite
+
+        network = keras_backbone(include_top=True)
+        network.save(folder / "network.keras")
+        shape = (1, IMAGE_SIZE, IMAGE_SIZE, 3)
+        image = ct.ImageType("image", shape, scale=1 / PIXEL_STD, bias=[-PIXEL_MEAN / PIXEL_STD] * 3)
+        call = tf.function(lambda x: network(x, training=False))
+        function = call.get_concrete_function(tf.TensorSpec(shape, name="image"))
+        ct.convert([function], source="tensorflow", convert_to="mlprogram", compute_precision=ct.precision.FLOAT32,
+                   inputs=[image]).save(str(folder / "network.mlpackage"))
+        function = call.get_concrete_function(tf.TensorSpec((None, *shape[1:]), name="image"))
+        tflite.convert(tf_coreml.freeze(function), folder / "network.tflite")
+        torch.onnx.export(torch_backbone(include_top=True), (torch.zeros(2, 3, IMAGE_SIZE, IMAGE_SIZE),),
+                          folder / "network.onnx", input_names=["image"], dynamo=True, verbose=False,
+                          dynamic_shapes=[{0: torch.export.Dim("batch")}])
+
+
+# ---- a function of uint8 pictures (N, 224, 224, 3) -> logits (N, 1000) for each ----------------------------------------
+
+def load_runtime(folder):
+    from utils import coreml_runtime
+
+    model = coreml_runtime.load(folder / "network.mlpackage")
+    output, = model.output_names
+
+    def answer(pictures):
+        answers = model.predict([{"image": Image.fromarray(p)} for p in pictures])
+        return np.concatenate([each[output] for each in answers])
+
+    return answer
+
+
+def load_onnx(folder):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
+    return lambda pictures: session.run(None, {"image": scale_pixels(pictures.transpose(0, 3, 1, 2).astype(np.float32))})[0]
+
+
+def load_litert(folder):
+    from ai_edge_litert.interpreter import Interpreter
+
+    with silent_stderr():
+        interpreter = Interpreter(str(folder / "network.tflite"), num_threads=os.cpu_count())
+    image, output = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def answer(pictures):
+        with silent_stderr():
+            interpreter.resize_tensor_input(image, pictures.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(image, scale_pixels(pictures.astype(np.float32)))
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    return answer
+
+
+def load_keras(folder):
+    import keras
+    import tensorflow as tf
+
+    network = keras.models.load_model(folder / "network.keras")
+    call = tf.function(lambda x: network(x, training=False))
+    return lambda pictures: call(scale_pixels(tf.cast(pictures, tf.float32))).numpy()
+
+
+LOADERS = {RUNTIME: load_runtime, ONNX: load_onnx, LITERT: load_litert, KERAS: load_keras}
+
+
+# ---- measuring ---------------------------------------------------------------------------------------------------------
+
+def take_turns(functions, pictures, turns=TURNS):
+    """{name: seconds of each turn}; every function answers all `pictures` once a turn, after one turn not counted."""
+    seconds = {name: [] for name in functions}
+    for turn in tqdm(range(turns + 1), desc=f"{len(pictures)} photographs at once", disable=None):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function(pictures)
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def compare(seconds, count):
+    """A table with a row a contestant: median milliseconds a photograph, photographs a second, and the median over the
+    turns of the Core ML runtime's time over its own (above 1: the runtime is slower)."""
+    return pd.DataFrame({
+        name: {"ms a photograph": 1000 * statistics.median(times) / count,
+               "photographs a second": count / statistics.median(times),
+               f"{RUNTIME}'s time over its": statistics.median(own / t for t, own in zip(times, seconds[RUNTIME]))}
+        for name, times in seconds.items()}).T
+
+
+def load_once(name, folder):
+    """One contestant's {"seconds to load", "megabytes"}, in this process: its libraries are imported before the clock
+    starts; megabytes are the process' largest, libraries included, when it has answered BATCH photographs."""
+    quiet(*LIBRARIES[name])
+    pictures = bundled_pictures(BATCH)
+    start = time.perf_counter()
+    answer = LOADERS[name](Path(folder))
+    seconds = time.perf_counter() - start
+    answer(pictures)
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, kilobytes elsewhere
+    return {"seconds to load": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
+
+
+def _in_a_process(what, folder):
+    """What `python -m utils.bench_inference WHAT FOLDER` prints. Raises RuntimeError."""
+    done = subprocess.run([sys.executable, "-m", "utils.bench_inference", what, str(folder)], cwd=paths.ROOT,
+                          capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
+        raise RuntimeError(f"{what} ended with exit code {done.returncode}: {last}")
+    return done.stdout
+
+
+def loading(folder):
+    """A table with a row a contestant, of load_once. Raises RuntimeError where one fails."""
+    return pd.DataFrame({name: json.loads(_in_a_process(name, folder).splitlines()[-1])
+                         for name in tqdm(LOADERS, desc="loading", disable=None)}).T
+
+
+def run():
+    """{title: table}: one photograph, BATCH at once, and loading."""
+    pictures = bundled_pictures(BATCH)
+    with tempfile.TemporaryDirectory() as folder:
+        _in_a_process("networks", folder)
+        tables = {"inference, loading": loading(Path(folder))}
+        functions = {name: load(Path(folder)) for name, load in LOADERS.items()}
+        answers = {name: function(pictures) for name, function in functions.items()}
+        for name, logits in answers.items():  # a fast wrong answer is worth nothing
+            assert np.abs(logits - answers[RUNTIME]).max() < 1e-2, f"{name} computes something else"
+        return tables | {f"inference, {count} at once": compare(take_turns(functions, pictures[:count]), count)
+                         for count in (1, BATCH)}
+
+
+def main(what, folder):
+    if what == "networks":
+        write_networks(Path(folder))
+        return
+    if what != KERAS:
+        sys.modules.setdefault("tensorflow", None)  # coremltools would import it
+    print(json.dumps(load_once(what, folder)))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
