@@ -47,4 +47,4 @@ def cells(path):
             code = ("import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as printed:\n"
                     + textwrap.indent(answered(source, answer), "    ") + "\nprint(printed.getvalue().split('.')[0])")
             output = nbformat.v4.new_output("stream", name="stdout", text=f"{verdict}\n")
-            yield f"Exercise {number}, {kind}", nbformat.v4.new_code_cell(code, outputs=[output])
+            yield f"Exercise {number}, {kind}", nbformat.v4.new_code_cell(code, outputs=[output], execution_count=1)
