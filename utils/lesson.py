@@ -38,17 +38,26 @@ def quiet(*modules):
             importlib.import_module(module)
 
 
-@contextlib.contextmanager
 def silent_stderr():
-    """Discards what is written to stderr inside, by native libraries too. Exceptions pass."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """A context manager that discards what is written to stderr inside, by native libraries too. Exceptions pass."""
+    return _silent(2, "stderr", contextlib.redirect_stderr)
+
+
+def silent_stdout():
+    """The same for stdout."""
+    return _silent(1, "stdout", contextlib.redirect_stdout)
+
+
+@contextlib.contextmanager
+def _silent(descriptor, name, redirect):
+    getattr(sys, name).flush()
+    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
     try:
-        with open(os.devnull, "w") as null, contextlib.redirect_stderr(null):
+        with open(os.devnull, "w") as null, redirect(null):
             yield
     finally:
-        os.dup2(kept, 2)
+        os.dup2(kept, descriptor)
         os.close(kept)
         os.close(nowhere)
 

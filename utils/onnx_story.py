@@ -1,13 +1,9 @@
 """What notebook 03 shows of ONNX: what "adaptive" means, and a network's layer on its way into a file."""
-import contextlib
-import os
-import sys
-
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from utils.lesson import silent_stderr
+from utils.lesson import silent_stderr, silent_stdout
 from utils.plots import PALETTE
 
 EXPORTERS = {"TorchScript": False, "dynamo": True}  # the old and the new one: torch.onnx.export's argument dynamo
@@ -48,21 +44,6 @@ def export_onnx(model, path, exporter="dynamo", shape=(1, 16, 8, 8), dynamic=())
     else:
         options = {"dynamic_axes": {"image": named}}
     model = model if isinstance(model, nn.Sequential) else nn.Sequential(model)
-    with _silent_stdout(), silent_stderr():
+    with silent_stdout(), silent_stderr():
         torch.onnx.export(model.eval(), (torch.zeros(shape),), path, input_names=["image"], output_names=["output"],
                           dynamo=EXPORTERS[exporter], verbose=False, **options)
-
-
-@contextlib.contextmanager
-def _silent_stdout():
-    """Discards what is written to stdout inside, by C++ too."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
-            yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
