@@ -22,14 +22,18 @@ def test_no_session_is_in_two_splits(table):
     assert (table.groupby("session")["split"].nunique() == 1).all()
 
 
-def test_four_classes_with_sessions_enough_in_each_split_and_other_never_trained_on(table):
+def test_four_classes_and_other_with_sessions_enough_in_each_split(table):
     assert len(photos.class_names(table)) == 4
     sessions = table.groupby(["label", "split"])["session"].nunique().unstack(fill_value=0)
     for label in photos.class_names(table):
         train, valid, test = sessions.loc[label, list(photos.SPLITS)]
         assert train + valid + test >= 36 and (train >= 24, valid >= 6, test >= 6) == (True, True, True), label
-    assert sessions.loc[photos.OTHER, "train"] == 0 and sessions.loc[photos.OTHER].sum() >= 30
-    assert (sessions.loc[photos.OTHER, ["valid", "test"]] > 0).all()
+    assert (sessions.loc[photos.OTHER, ["valid", "test"]] >= 15).all()
+
+
+def test_strangers_of_the_test_are_of_kinds_that_training_does_not_show(table):
+    kinds = table[table["label"] == photos.OTHER].groupby("split")["variant"].agg(set)
+    assert len(kinds["train"]) >= 20 and not kinds["train"] & kinds["test"]
 
 
 def test_every_photograph_is_256_pixels_square_and_all_are_under_25_megabytes(table):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from tqdm import tqdm
 
 from . import scene as scenes
 
-COLUMNS = ["file", "label", "session", "split", "part", "variant", "surface", "hdri", "lamps", "flash", "clutter", "frame",
-           "azimuth", "elevation", "fill", "exposure"]
+COLUMNS = ["file", "label", "session", "split", "part", "variant", "surface", "hdri", "lamps", "flash", "clutter",
+           "frame", "azimuth", "elevation", "fill", "exposure"]
 
 
 def files_of(session: str, out: Path) -> list[Path]:
     label = session.rsplit("-", 1)[0]
-    return [out / label / f"{session}_{i}.jpg" for i in range(scenes.FRAMES)]
+    return [out / label / f"{session}_{i}.jpg" for i in range(scenes.frames_of(session))]
 
 
 def shard(sessions: list[str], which: str) -> list[str]:
@@ -50,6 +51,25 @@ def write_table(out: Path) -> int:
     return len(rows)
 
 
+def forget_unfinished(out: Path) -> None:
+    """Removes what this process began to write and did not finish."""
+    for partial in out.rglob(f"*.{os.getpid()}.part"):
+        partial.unlink()
+
+
+def stop_when_told(out: Path) -> None:
+    """On Ctrl-C and SIGTERM the process ends at once: an exception would end the frame only, because Blender prints and
+    forgets what is raised while it renders. A picture appears whole or not at all, so nothing is lost."""
+    def stop(*_: object) -> None:
+        forget_unfinished(out)
+        print(f"\nInterrupted. The pictures that are done are in {out}; run the same command again to go on.",
+              file=sys.stderr, flush=True)
+        os._exit(130)
+
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, stop)
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m utils.studio", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and photos.csv")
@@ -69,10 +89,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     missing = [s for s in wanted if not all(file.exists() for file in files_of(s, options.out))]
     from .render import render  # Blender takes seconds to load: only once there is something to render
-    options.out.mkdir(parents=True, exist_ok=True)
-    for session in tqdm(missing, unit="session", desc="render"):
-        render(scenes.draw(session), files_of(session, options.out), options.threads)
-    print(f"{write_table(options.out)} photographs in {options.out}")
+    stop_when_told(options.out)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for session in tqdm(missing, unit="session", desc="render"):
+            render(scenes.draw(session), files_of(session, options.out), options.threads)
+        count = write_table(options.out)
+    except OSError as error:
+        forget_unfinished(options.out)
+        print(f"{error.filename or options.out}: {error.strerror}. Make room, or name a folder that can be written to "
+              "with --out; then run the same command again to go on.", file=sys.stderr)
+        return 1
+    print(f"{count} photographs in {options.out}")
     return 0
 
 

@@ -155,7 +155,8 @@ class Kit:
         for cx, cy, start in ((1, 1, 0), (-1, 1, 90), (-1, -1, 180), (1, -1, 270)):
             for step in range(6):
                 a = radians(start + 18 * step)
-                points.append((cx * (width / 2 - radius) + radius * cos(a), cy * (depth / 2 - radius) + radius * sin(a)))
+                points.append((cx * (width / 2 - radius) + radius * cos(a),
+                               cy * (depth / 2 - radius) + radius * sin(a)))
         return points
 
     def text(self, string: str, height: float, at: Vector, material=None, turn: Vector = (0, 0, 0),
@@ -196,7 +197,8 @@ class Kit:
             shift = (-sin(radians(heading)) * side, cos(radians(heading)) * side)
             loose = rng.uniform(0.3, 1.6)
             points = [(start[0] + shift[0], start[1] + shift[1], start[2])]
-            points += [(px + shift[0] * loose + rng.uniform(-0.06, 0.06), py + shift[1] * loose, pz) for px, py, pz in path]
+            points += [(px + shift[0] * loose + rng.uniform(-0.06, 0.06), py + shift[1] * loose, pz)
+                       for px, py, pz in path]
             self.wire(points, radius, self.plastic(colour, 0.4))
         return x, y, angle
 
@@ -264,7 +266,8 @@ class Kit:
                 self.box((size[0] * 1.3, size[1] * 0.4 / pins, 0.04), (at[0] - x * s, at[1] + x * c, at[2] + 0.01),
                          leg, 0, (0, 0, heading))
         if mark:
-            self.text(mark, size[1] * 0.22, (at[0], at[1], at[2] + size[2] + 0.03), self.ink("#9a9a96"), (0, 0, heading))
+            self.text(mark, size[1] * 0.22, (at[0], at[1], at[2] + size[2] + 0.03), self.ink("#9a9a96"),
+                      (0, 0, heading))
 
     def resistor(self, at: Vector, heading: float = 0.0, length: float = 0.65, legs: float = 0.5):
         """A through-hole resistor lying flat, with four colour bands and straight legs."""
@@ -276,7 +279,8 @@ class Kit:
         self.cylinder(radius, length, start, body, radius * 0.4, side, sides=24)
         for place in (0.18, 0.36, 0.52, 0.82):
             band = (start[0] + c * length * place, start[1] + s * length * place, start[2])
-            self.cylinder(radius * 1.02, length * 0.06, band, self.ink(self.rng.choice(WIRE_COLOURS)), 0, side, sides=24)
+            self.cylinder(radius * 1.02, length * 0.06, band, self.ink(self.rng.choice(WIRE_COLOURS)), 0, side,
+                          sides=24)
         reach = length / 2 + legs
         self.wire([(at[0] - c * reach, at[1] - s * reach, start[2]), (at[0] + c * reach, at[1] + s * reach, start[2])],
                   0.025, self.metal("#b8babc"))
@@ -285,7 +289,8 @@ class Kit:
         """An upright electrolytic capacitor with a stripe and a scored aluminium top."""
         self.cylinder(radius, height, at, self.plastic(colour, 0.3), 0.03, sides=32)
         self.cylinder(radius * 0.85, 0.01, (at[0], at[1], at[2] + height), self.metal("#c9cbcd", 0.35), 0, sides=32)
-        self.box((radius * 0.1, radius * 0.5, height * 0.9), (at[0] + radius * 0.97, at[1], at[2]), self.ink("#c8ccd0"), 0)
+        self.box((radius * 0.1, radius * 0.5, height * 0.9), (at[0] + radius * 0.97, at[1], at[2]),
+                 self.ink("#c8ccd0"), 0)
 
     def led(self, at: Vector, colour: str = "#c81e1e", radius: float = 0.15, lit: bool = False):
         """A round through-hole LED."""
@@ -309,11 +314,14 @@ class Kit:
                       hole: float = 0.16, inset: float = 0.3, holes: bool = True) -> float:
         """A board with mounting holes in ringed pads and faint traces; returns the z of its upper face."""
         rng, top = self.rng, z + 0.16
-        spots = [(sx * (width / 2 - inset), sy * (depth / 2 - inset)) for sx in (-1, 1) for sy in (-1, 1)] if holes else []
-        self.plate(self.rounded(width, depth, corner), 0.16, (0, 0, z), self.pcb(colour), [(x, y, hole) for x, y in spots])
+        spots = [(sx * (width / 2 - inset), sy * (depth / 2 - inset))
+                 for sx in (-1, 1) for sy in (-1, 1)] if holes else []
+        self.plate(self.rounded(width, depth, corner), 0.16, (0, 0, z), self.pcb(colour),
+                   [(x, y, hole) for x, y in spots])
         for x, y in spots:
             self.ring(hole * 1.45, hole, 0.006, (x, y, top), self.metal("#d0d2cf", 0.3), sides=24)
-        lighter = self.pcb("#%02x%02x%02x" % tuple(min(255, int(int(colour[i:i + 2], 16) * 1.25 + 8)) for i in (1, 3, 5)))
+        lighter = self.pcb("#%02x%02x%02x" % tuple(min(255, int(int(colour[i:i + 2], 16) * 1.25 + 8))
+                                                   for i in (1, 3, 5)))
         for _ in range(int(6 + width * depth)):
             length, heading = rng.uniform(0.3, width * 0.35), rng.choice([0, 90, 45])
             at = (rng.uniform(-0.36, 0.36) * width, rng.uniform(-0.36, 0.36) * depth, top)

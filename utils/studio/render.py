@@ -37,7 +37,7 @@ def render(scene: Scene, files: list[Path], threads: int = 0) -> None:
         picture = develop(_trace(), scene, frame, scene.seed + i)
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(f".{os.getpid()}.part")
-        picture.save(partial, "JPEG", quality=frame.quality)
+        picture.save(partial, "JPEG", quality=frame.quality, optimize=True)
         partial.replace(file)
 
 

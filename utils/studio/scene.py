@@ -13,10 +13,18 @@ from . import parts
 FRAMES = 8
 # The split of each session, by its number; new ones are added at the end, so that none ever changes its split.
 # valid shows parts that training never sees. test shows parts that training sees, on another table, in another light
-# and from other sides: what a group finds that trained on its own parts. `other` is never trained on.
+# and from other sides: what a group finds that trained on its own parts. `other` is none of the classes: in training it
+# teaches to be unsure.
 SPLITS = {label: ["train"] * 24 + ["valid"] * 12 + ["train"] * 30 + ["test"] * 6
           for label in parts.LABELS if label != "other"}
-SPLITS["other"] = ["valid"] * 15 + ["test"] * 15
+SPLITS["other"] = ["valid"] * 15 + ["test"] * 15 + ["train"] * 36
+# What the training sessions of `other` show, from number 30 on: no kind that its test shows, and many kinds for few
+# pictures. Some of them lie around as clutter in pictures of all labels.
+STRANGERS = ["dc_motor", "cd_drive", "diskette", "sensor_module", "arduino", "fan", "gadget", "multimeter", "mouse",
+             "remote", "chips", "pliers", "screwdriver", "keys", "small_parts", "jumpers", "usb_cable", "tape",
+             "board", "leds", "coin", "solder", "fasteners", "connector", "pen", "ruler", "resistors", "note",
+             "crumpled_paper", "dc_motor", "sensor_module", "fan", "gadget", "arduino", "chips", "small_parts"]
+STRANGERS_FRAMES = 4
 # From this number on, the sessions of one number share their table, light, clutter and camera whatever their label, so
 # that nothing but the thing itself tells the classes apart: a network that learns from a few dozen tables otherwise
 # learns which class was seen on which.
@@ -96,17 +104,27 @@ def split_of(session: str) -> str:
     return SPLITS[label][int(number)]
 
 
+def frames_of(session: str) -> int:
+    """How many frames it has."""
+    label = session.rsplit("-", 1)[0]
+    return STRANGERS_FRAMES if label == "other" and split_of(session) == "train" else FRAMES
+
+
 def part_of(session: str) -> str:
     """The session that the individual part is named after: the same for all sessions that show it, and for a part that
     is seen only once its only session."""
     label, number = session.rsplit("-", 1)
-    return f"{label}-{OWN + (int(number) - OWN) % OWN_PARTS}" if int(number) >= PAIRED else session
+    if label == "other" or int(number) < PAIRED:
+        return session
+    return f"{label}-{OWN + (int(number) - OWN) % OWN_PARTS}"
 
 
 def variant_of(session: str) -> str:
     """The variant that a session shows. Golden-ratio steps through the weights spread the variants over the sessions
     more evenly than chance does, so that each split sees all of the common ones."""
     label, number = part_of(session).rsplit("-", 1)
+    if label == "other" and split_of(session) == "train":
+        return STRANGERS[int(number) - SPLITS["other"].index("train")]
     variants = parts.WEIGHTS[label]
     if int(number) >= PAIRED:  # more of the rare ones
         variants = {name: sqrt(weight) for name, weight in variants.items()}
@@ -126,7 +144,8 @@ def draw(session: str) -> Scene:
     surface = _pick(rng, {name: sqrt(weight) for name, weight in SURFACES.items()} if paired else SURFACES)
     product_shot = surface == "seamless_white"
     closest = 1.9 if paired and split_of(session) == "train" else 1.5
-    main = Thing(label, variant_of(session), rng.randrange(2**31))
+    variant = variant_of(session)
+    main = Thing(label if variant in parts.WEIGHTS[label] else "clutter", variant, rng.randrange(2**31))
     if part_of(session) != session:
         main = draw(part_of(session)).thing
     pieces = 0 if rng.random() < (0.7 if product_shot else 0.25) else rng.randint(1, 5)
@@ -138,7 +157,7 @@ def draw(session: str) -> Scene:
                   contrast=rng.uniform(0.85, 1.35))
     return Scene(session, label, split_of(session), rng.randrange(2**31), main, clutter, surface,
                  rng.random() < 0.4, turn=rng.uniform(0, 360),
-                 frames=_hand_held(rng, product_shot, paired, closest), **light, **camera)
+                 frames=_hand_held(rng, product_shot, paired, closest)[:frames_of(session)], **light, **camera)
 
 
 def _hand_held(rng: Random, product_shot: bool, paired: bool, closest: float) -> tuple[Frame, ...]:
