@@ -13,8 +13,9 @@ from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
 
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
-HEAD_EXAMPLES = 3456  # that the head is trained on at least: few photographs are augmented more often
-FINE_TUNING_STEPS = 540  # more gain a little and cost two cores their time: measured in data/README.md
+HEAD_EXAMPLES = 1728  # that the head is trained on at least: few photographs are augmented more often
+FINE_TUNING_STEPS = 432  # more gain a little and cost two cores their time: measured in data/README.md
+STRANGERS_SEEN = 2  # times in each pass over the pictures: there are few of them, and many kinds of things
 # Pixels a side of what the classifier is shown: more than the training crops have, in which augmentation makes parts
 # look larger (Touvron et al. 2019, Fixing the train-test resolution discrepancy). An average-pooled network takes any.
 INPUT_SIZE = 288
@@ -162,19 +163,27 @@ def _erase_rectangle(pictures, draw, settings):
     return tf.tensor_scatter_nd_update(pictures, chosen, tf.where(inside, colour, tf.gather_nd(pictures, chosen)))
 
 
-def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):
-    """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), one-hot targets (B, classes)).
+def shares_of(targets, classes):
+    """What a classifier is to answer, float32 (N, classes): 1 for the target, an integer from 0 on. For the target -1,
+    a thing of none of the classes, it is the same for each (outlier exposure, Hendrycks et al. 2019)."""
+    targets = tf.convert_to_tensor(targets)
+    return tf.where(targets[:, None] < 0, 1 / classes, tf.one_hot(targets, classes))
 
-    pictures: uint8 (N, H, W, 3); targets: integers (N,). Each pass is shuffled anew; the b-th batch is changed by
-    (seed, b).
+
+def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):
+    """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), `shares_of` their targets (B, classes)).
+
+    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for what is none of the classes. Each pass is shuffled anew
+    and shows these STRANGERS_SEEN times; the b-th batch is changed by (seed, b).
     """
-    pictures, targets = tf.constant(pictures), tf.one_hot(targets, classes)
+    places = np.repeat(np.arange(len(targets)), np.where(np.asarray(targets) < 0, STRANGERS_SEEN, 1))
+    pictures, targets = tf.constant(pictures), shares_of(targets, classes)
 
     def make(number, chosen):
         batch = augment(tf.gather(pictures, chosen), tf.stack([tf.cast(seed, tf.int64), number]), size, settings)
         return scale_pixels(batch), tf.gather(targets, chosen)
 
-    order = tf.data.Dataset.range(len(pictures)).shuffle(len(pictures), seed=seed).repeat().batch(batch_size)
+    order = tf.data.Dataset.from_tensor_slices(places).shuffle(len(places), seed=seed).repeat().batch(batch_size)
     return order.enumerate().map(make, num_parallel_calls=1).prefetch(2)
 
 
@@ -201,8 +210,8 @@ def build_classifier(classes, dropout=0.2):
 
 
 def freeze_before(model, first):
-    """Leaves trainable the layers from the one called `first` on, but no depthwise convolutions: TensorFlow takes as long
-    for the gradient of these few weights as for all the others."""
+    """Leaves trainable the layers from the one called `first` on, but no depthwise convolutions: TensorFlow takes as
+    long for the gradient of these few weights as for all the others."""
     names = [layer.name for layer in model.layers]
     for index, layer in enumerate(model.layers):
         layer.trainable = index >= names.index(first) and not isinstance(layer, keras.layers.DepthwiseConv2D)
@@ -217,8 +226,8 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=1
     """Trains the head of a classifier on features of the frozen backbone, computed once for augmented copies of the
     pictures, at least HEAD_EXAMPLES in all; the weights are averaged. Returns Keras' History.
 
-    pictures: uint8 (N, H, W, 3); targets: integers (N,); valid_pictures: uint8 (M, S, S, 3), any S; size: side in pixels
-    of the training crops.
+    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for what is none of the classes; valid_pictures: uint8
+    (M, S, S, 3), any S; size: side in pixels of the training crops.
     """
     keras.utils.set_random_seed(seed)  # the order of a shuffled dataset depends on this one, too
     classes = model.output_shape[-1]
@@ -240,11 +249,11 @@ def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="bl
     """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
     History with CHECKPOINTS entries; its validation is of the averaged weights.
 
-    pictures, targets, valid_pictures, valid_targets: as for train_head; of the last two at most VALIDATED, evenly spaced,
-    are used. steps: how many batches, where each picture is then seen 2 to 40 times; otherwise more or fewer. size: side in
-    pixels of the training crops; small ones are fast. keep: share of the weights before training in those that the model
-    has at the end; fine-tuned weights forget what helps on photographs of another kind (Wortsman et al. 2022, Robust
-    fine-tuning of zero-shot models).
+    pictures, targets, valid_pictures, valid_targets: as for train_head; of the last two at most VALIDATED, evenly
+    spaced, are used. steps: how many batches, where each picture is then seen 2 to 40 times; otherwise more or fewer.
+    size: side in pixels of the training crops; small ones are fast. keep: share of the weights before training in those
+    that the model has at the end; fine-tuned weights forget what helps on photographs of another kind (Wortsman et al.
+    2022, Robust fine-tuning of zero-shot models).
     """
     before = model.get_weights()
     freeze_before(model, first)
@@ -252,7 +261,8 @@ def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="bl
     a_checkpoint = max(1, round(min(max(steps, 2 * once), 40 * once) / CHECKPOINTS))
     steps = a_checkpoint * CHECKPOINTS
     warm_up = 1 + steps // 10
-    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=learning_rate, warmup_steps=warm_up)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=learning_rate,
+                                                  warmup_steps=warm_up)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, use_ema=True, ema_momentum=0.98)
     keras.utils.set_random_seed(seed)
     model.compile(optimizer, _loss(), metrics=["accuracy"])

@@ -141,15 +141,20 @@ def read_table(folder):
 
 
 def class_names(table):
-    """The labels to train on, sorted, without `other`. Their order is the order of a model's outputs."""
+    """The classes' labels, sorted, without `other`. Their order is the order of a model's outputs."""
     return sorted(set(table["label"]) - {OTHER})
+
+
+def targets(table, names):
+    """For each photograph the place of its label in names, an int64 array (N,); -1 for `other`."""
+    return table["label"].map({OTHER: -1} | {name: i for i, name in enumerate(names)}).to_numpy("int64")
 
 
 def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0, keep=None, partial=False):
     """A copy of the table with whole sessions dealt out to `split`, class by class.
 
     fractions: shares of train, valid and test among a class's sessions; each split gets at least one session.
-    `other` is never trained on: its sessions go to valid and test, in the proportion of their fractions.
+    `other` measures first of all: two sessions of it go to valid and test, and only a third one to train.
     keep: {session: split} of sessions dealt out before; they stay, and new ones bring the shares as near as they can.
     partial: a class with too few sessions gets as many of the splits as it can, train first.
     The same sessions and seed give the same splits on any machine and with any version of NumPy.
@@ -163,7 +168,9 @@ def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0, keep=None, p
                              "Give each class a session of its own.")
     split_of = {}
     for label, sessions in table.groupby("label")["session"].unique().items():
-        splits, shares = (SPLITS[1:], fractions[1:]) if label == OTHER else (SPLITS, fractions)
+        splits, shares = SPLITS, fractions
+        if label == OTHER and len(sessions) < len(SPLITS):
+            splits, shares = SPLITS[1:], fractions[1:]
         short = len(splits) - len(sessions)
         if short > 0 and not partial:
             raise PhotoError(f"Class {label} has {len(sessions)} capture session{'s' * (len(sessions) > 1)} and needs "

@@ -1,7 +1,7 @@
 // The page: takes pictures from the camera or from a file, asks the worker, shows the answer.
 import { centreCrop } from "./resample.js";
 
-const FRAMES = 5; // the answer shown is the mean over the last frames of the camera, as in ios/TabletopAR
+const FRAMES = 8; // the answer shown is the mean over the last frames of the camera, as in ios/TabletopAR
 const ANNOUNCE_EVERY = 1500; // milliseconds at least between two sentences to a screen reader
 const MOST_PIXELS = 4096; // a side; larger photos are reduced first, because phones limit the size of a canvas
 // The smallest WebAssembly module with a SIMD instruction (v128.const), from the WebAssembly specification's encoding.

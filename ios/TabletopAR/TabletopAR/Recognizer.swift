@@ -26,7 +26,7 @@ final class Recognizer: NSObject, ObservableObject {
     let arView = ARView(frame: .zero)
 
     private static let secondsBetweenFrames = 0.1
-    private static let framesInMean = 5 // the page in web/ takes the mean over as many
+    private static let framesInMean = 8 // the page in web/ takes the mean over as many
 
     private let classifierQueue = DispatchQueue(label: "classifier", qos: .userInitiated)
     private lazy var labels = LabelPlacer(arView: arView)
