@@ -502,11 +502,14 @@ BY_DEFINITION = {
     "gather_along_axis": (lambda x, y: mb.gather_along_axis(x=x, indices=np.int32(X.argsort(1)), axis=1),
                           lambda x, y: np.sort(x, 1)),
     "gather_nd": (lambda x, y: mb.gather_nd(x=x, indices=np.int32([[0, 3], [0, 1]])), lambda x, y: x[[0, 0], [3, 1]]),
-    "slice_update": (lambda x, y: mb.slice_update(x=x, update=mb.slice_by_size(x=y, begin=[0, 0, 0, 0], size=[1, 2, 3, 6]),
+    "slice_update": (lambda x, y: mb.slice_update(x=x,
+                                                  update=mb.slice_by_size(x=y, begin=[0, 0, 0, 0], size=[1, 2, 3, 6]),
                                                   begin=[0, 1, 5, 0], end=[1, 3, 0, 6], stride=[1, 1, -2, 1],
                                                   end_mask=[False, False, True, False]),
-                     lambda x, y: np.concatenate([x[:, :1], np.stack([x[:, 1:3, i] if i % 2 == 0 else y[:, :2, (5 - i) // 2]
-                                                                      for i in range(6)], 2), x[:, 3:]], 1)),
+                     lambda x, y: np.concatenate([
+                         x[:, :1],
+                         np.stack([x[:, 1:3, i] if i % 2 == 0 else y[:, :2, (5 - i) // 2] for i in range(6)], 2),
+                         x[:, 3:]], 1)),
     "scatter": (lambda x, y: mb.scatter(data=x, indices=np.int32([2, 0, 2]), updates=mb.slice_by_size(
         x=y, begin=[0, 0, 0, 0], size=[1, 3, 6, 6]), axis=1, mode="add"),
         lambda x, y: x + np.stack([y[:, 1], 0 * y[:, 0], y[:, 0] + y[:, 2], 0 * y[:, 0]], 1)),
@@ -522,8 +525,9 @@ BY_DEFINITION = {
     "space_to_batch": (lambda x, y: mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 0]]),
                        lambda x, y: np.concatenate([np.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)])[..., i::2, j::3]
                                                     for i in range(2) for j in range(3)])),
-    "batch_to_space": (lambda x, y: mb.batch_to_space(x=mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 0]]),
-                                                      block_shape=[2, 3], crops=[[1, 1], [0, 0]]), lambda x, y: x),
+    "batch_to_space": (lambda x, y: mb.batch_to_space(
+        x=mb.space_to_batch(x=x, block_shape=[2, 3], paddings=[[1, 1], [0, 0]]),
+        block_shape=[2, 3], crops=[[1, 1], [0, 0]]), lambda x, y: x),
     "sliding_windows": (lambda x, y: mb.sliding_windows(x=x, axis=2, size=3, stride=2),
                         lambda x, y: np.stack([x[:, :, 0:3], x[:, :, 2:5]], 2)),
     "band_part": (lambda x, y: mb.band_part(x=x, lower=1, upper=2), lambda x, y: np.tril(np.triu(x, -1), 2)),
@@ -568,9 +572,9 @@ BY_DEFINITION = {
                                           padding_value=0.5, coordinates_mode="unnormalized", align_corners=True),
                  lambda x, y: np.stack([x[..., 2, 1], (x[..., 3, 4] + x[..., 3, 5]) / 2, (x[..., 0, 0] + 0.5) / 2,
                                         np.full((1, 4), 0.5)], -1).reshape(1, 4, 2, 2)),
-    "resample border": (lambda x, y: mb.resample(x=x, coordinates=POINTS / 5, sampling_mode="nearest", padding_mode="border",
-                                                 padding_value=0.0, coordinates_mode="normalized_zero_to_one",
-                                                 align_corners=True),
+    "resample border": (lambda x, y: mb.resample(x=x, coordinates=POINTS / 5, sampling_mode="nearest",
+                                                 padding_mode="border", padding_value=0.0,
+                                                 coordinates_mode="normalized_zero_to_one", align_corners=True),
                         lambda x, y: np.stack([x[..., 2, 1], x[..., 3, 4], x[..., 0, 0], x[..., 5, 0]], -1
                                               ).reshape(1, 4, 2, 2)),
     "resample reflection": (lambda x, y: mb.resample(x=x, coordinates=POINTS, sampling_mode="bilinear",
@@ -585,10 +589,12 @@ BY_DEFINITION = {
                            lambda x, y: np.stack([x[..., 2, 1], (x[..., 3, 4] + x[..., 3, 5]) / 2, x[..., 0, 0],
                                                   x[..., 3, 2]], -1).reshape(1, 4, 2, 2)),
     "affine": (lambda x, y: mb.affine(x=x, transform_matrix=np.float32([[0, -1, 0.2, 0.5, 0, 0]]), output_height=5,
-                                      output_width=4, sampling_mode="bilinear", padding_mode="constant", padding_value=0.0,
-                                      coordinates_mode="normalized_minus_one_to_one", align_corners=True),
-               lambda x, y: F.grid_sample(TX, F.affine_grid(torch.tensor([[[0, -1, 0.2], [0.5, 0, 0]]]), [1, 4, 5, 4], True),
-                                          align_corners=True).numpy()),
+                                      output_width=4, sampling_mode="bilinear", padding_mode="constant",
+                                      padding_value=0.0, coordinates_mode="normalized_minus_one_to_one",
+                                      align_corners=True),
+               lambda x, y: F.grid_sample(
+                   TX, F.affine_grid(torch.tensor([[[0, -1, 0.2], [0.5, 0, 0]]]), [1, 4, 5, 4], True),
+                   align_corners=True).numpy()),
     # quantized activations and attention
     "quantize": (lambda x, y: mb.dequantize(input=mb.quantize(input=x, scale=0.1, output_dtype="int8"), scale=0.1),
                  lambda x, y: np.round(x / 0.1) * 0.1),
@@ -652,6 +658,18 @@ def test_an_activation_is_computed_with_its_convolution_unless_the_sum_is_read_e
     answer = model.predict({"x": X})
     np.testing.assert_allclose(answer["fused"], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(answer["sum"], expected + convolved, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not onednn.is_available(), reason="this build of PyTorch has no oneDNN")
+@pytest.mark.parametrize("groups", [1, 6])
+@pytest.mark.parametrize("pad_type", ["same", "same_lower", "valid", "custom"])
+def test_a_packed_convolution_pads_unevenly_and_takes_other_sizes(groups, pad_type):
+    weight = torch.from_numpy(RNG.standard_normal((6, 6 // groups, 3, 5)).astype("float32"))
+    arguments = dict(strides=[2, 2], dilations=[1, 1], pad=[0, 1, 3, 1], pad_type=pad_type, groups=groups)
+    packed = onednn.PackedConv(weight, input_shape=(1, 6, 8, 8), **arguments)
+    for size in (8, 8), (7, 10), (8, 8), (9, 7):
+        x = torch.from_numpy(RNG.standard_normal((2, 6, *size)).astype("float32"))
+        torch.testing.assert_close(packed(x), OPERATORS["conv"].compute(x, weight, **arguments), rtol=1e-4, atol=1e-4)
 
 
 def test_a_build_of_pytorch_without_onednn_answers_the_same(folder, monkeypatch):
@@ -889,7 +907,8 @@ def test_a_model_of_another_kind_is_told_to_be_one(tmp_path):
     spec = ct.proto.Model_pb2.Model(specificationVersion=1)
     spec.treeEnsembleClassifier.SetInParent()
     ct.utils.save_spec(spec, str(tmp_path / "trees.mlmodel"))
-    with pytest.raises(ModelFileError, match="trees.mlmodel: this Core ML model is or has in it a treeEnsemble") as raised:
+    message = "trees.mlmodel: this Core ML model is or has in it a treeEnsemble"
+    with pytest.raises(ModelFileError, match=message) as raised:
         coreml_runtime.load(tmp_path / "trees.mlmodel")
     assert_one_sentence(str(raised.value))
 

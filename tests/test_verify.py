@@ -106,7 +106,8 @@ def write_mlmodel(network, path):
     for i, layer in enumerate(network.layers):
         weight = layer.weight.transpose(2, 3, 1, 0)
         built.add_convolution(f"conv{i}", weight.shape[2], weight.shape[3], *weight.shape[:2], layer.stride,
-                              layer.stride, "same", layer.groups, weight, None, False, input_name=name, output_name=f"conv{i}")
+                              layer.stride, "same", layer.groups, weight, None, False, input_name=name,
+                              output_name=f"conv{i}")
         gamma, beta, mean, variance = layer.norm
         built.add_batchnorm(f"norm{i}", len(gamma), gamma, beta, mean, variance, f"conv{i}", f"norm{i}",
                             epsilon=backbone.EPSILON)
@@ -210,6 +211,16 @@ def test_a_good_file_passes_every_check(exported):
     checks = verify.verify(exported, folder=paths.TABLETOP)
     print("\n".join(map(str, checks)))
     assert all(check.holds for check in checks)
+
+
+def test_fewer_photographs_are_evenly_spaced_among_all():
+    assert verify._evenly_spaced(192, 4).tolist() == [0, 63, 127, 191]
+    assert verify._evenly_spaced(3, 4).tolist() == verify._evenly_spaced(3, None).tolist() == [0, 1, 2]
+
+
+def test_parity_is_of_as_many_photographs_as_asked_for(exported):
+    parity = next(check for check in verify.verify(exported, folder=paths.TABLETOP, most=5) if check.name == "parity")
+    assert parity.holds and parity.figure.endswith("the worst of 5")
 
 
 def test_the_outcome_in_a_line(exported, tmp_path):

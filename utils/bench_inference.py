@@ -1,10 +1,11 @@
-"""The inference part of `make bench`: EfficientNet-Lite0 answered by the Core ML runtime and by what one would use instead,
-the same network and weights, on the same photographs, each with all of the processor's cores.
+"""The inference part of `make bench`: EfficientNet-Lite0 answered by the Core ML runtime and by what one would use
+instead, the same network and weights, on the same photographs, each with all of the processor's cores.
 
 The contestants take turns, so that a machine that slows down slows all of them, and each ratio is the median of the
-ratios of the turns. Loading and memory are measured in a process for each: `python -m utils.bench_inference NAME FOLDER`
-does that for one of them and prints JSON. `python -m utils.bench_inference networks FOLDER` puts the files that they need
-into the folder, in a process of its own, too: on Linux a process begins with the largest memory of the one that starts it.
+ratios of the turns. Loading and memory are measured in a process for each: `python -m utils.bench_inference NAME
+FOLDER` does that for one of them and prints JSON. `python -m utils.bench_inference networks FOLDER` puts the files that
+they need into the folder, in a process of its own, too: on Linux a process begins with the largest memory of the one
+that starts it.
 """
 import json
 import os
@@ -27,6 +28,8 @@ from utils.lesson import quiet, silent_stderr
 
 TURNS = 9
 BATCH = 32
+CALLS = {1: 10, BATCH: 2}  # in a turn, by how many photographs each answers
+REST = 0.2  # seconds between two contestants: the threads of some wait for more work and keep the cores busy
 RUNTIME, ONNX, LITERT, KERAS = "Core ML runtime", "ONNX Runtime", "LiteRT", "Keras"
 LIBRARIES = {RUNTIME: ["torch", "coremltools", "utils.coreml_runtime"], ONNX: ["onnxruntime"],
              LITERT: ["ai_edge_litert.interpreter"], KERAS: ["tensorflow", "keras"]}
@@ -63,7 +66,7 @@ def write_networks(folder):
                           dynamic_shapes=[{0: torch.export.Dim("batch")}])
 
 
-# ---- a function of uint8 pictures (N, 224, 224, 3) -> logits (N, 1000) for each ----------------------------------------
+# ---- a function of uint8 pictures (N, 224, 224, 3) -> logits (N, 1000) for each --------------------------------------
 
 def load_runtime(folder):
     from utils import coreml_runtime
@@ -82,7 +85,8 @@ def load_onnx(folder):
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "network.onnx", providers=["CPUExecutionProvider"])
-    return lambda pictures: session.run(None, {"image": scale_pixels(pictures.transpose(0, 3, 1, 2).astype(np.float32))})[0]
+    return lambda pictures: session.run(
+        None, {"image": scale_pixels(pictures.transpose(0, 3, 1, 2).astype(np.float32))})[0]
 
 
 def load_litert(folder):
@@ -115,17 +119,21 @@ def load_keras(folder):
 LOADERS = {RUNTIME: load_runtime, ONNX: load_onnx, LITERT: load_litert, KERAS: load_keras}
 
 
-# ---- measuring ---------------------------------------------------------------------------------------------------------
+# ---- measuring -------------------------------------------------------------------------------------------------------
 
 def take_turns(functions, pictures, turns=TURNS):
-    """{name: seconds of each turn}; every function answers all `pictures` once a turn, after one turn not counted."""
+    """{name: seconds for all `pictures`, of each turn}: a function answers them several times in its turn, the first
+    time not counted, and the median counts."""
     seconds = {name: [] for name in functions}
-    for turn in tqdm(range(turns + 1), desc=f"{len(pictures)} photographs at once", disable=None):
+    for _ in tqdm(range(turns), desc=f"{len(pictures)} photographs at once", disable=None):
         for name, function in functions.items():
-            start = time.perf_counter()
-            function(pictures)
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
+            time.sleep(REST)
+            times = []
+            for _ in range(1 + CALLS.get(len(pictures), 1)):
+                start = time.perf_counter()
+                function(pictures)
+                times.append(time.perf_counter() - start)
+            seconds[name].append(statistics.median(times[1:]))
     return seconds
 
 

@@ -213,8 +213,8 @@ class _Verification:
     def float16(self):
         if not self.is_core_ml:
             return f"not computed for a {self.path.suffix}", ""
-        chosen = np.unique(np.linspace(0, len(self.answers) - 1, FLOAT16_PHOTOS).astype(int))
-        half = self._answer(evaluate.CoreMLClassifier(self.path, "float16"), np.array(self.reference["files"])[chosen])
+        chosen = _evenly_spaced(len(self.answers), FLOAT16_PHOTOS)
+        half = self._answer(evaluate.CoreMLClassifier(self.path, "float16"), self.reference["files"][chosen])
         difference = np.abs(half - self.answers[chosen]).max()
         figure = f"{difference:.1e} on {len(chosen)} photographs"
         if not difference <= FLOAT16_LIMIT:  # false for NaN, too
@@ -223,7 +223,7 @@ class _Verification:
         return figure, f"{FLOAT16_LIMIT:g}"
 
     def accuracy(self):
-        truth, labels = np.array(self.reference["truth"]), np.array(self.reference["labels"])
+        truth, labels = self.reference["truth"], np.array(self.reference["labels"])
         found, source = ((labels[p.argmax(1)] == truth).mean() for p in (self.answers, self.reference["probabilities"]))
         figure, limit = f"{found:.1%}, the source {source:.1%}", f"{ACCURACY_LIMIT:.1%} apart"
         if abs(found - source) > ACCURACY_LIMIT:
@@ -288,14 +288,23 @@ def _before_first_convolution(program, picture, name):
     raise Refused("no convolution to read it before", "a network that begins with one")
 
 
-def verify(model_path, reference_file=None, folder=PHOTOS):
+def _evenly_spaced(count, most):
+    """Places of at most `most` (None: all) out of `count`."""
+    return np.unique(np.linspace(0, count - 1, min(count, most or count)).astype(int))
+
+
+def verify(model_path, reference_file=None, folder=PHOTOS, most=None):
     """The checks of a file, in order: a list of Check.
 
-    reference_file: by default, the one beside the file. folder: where the reference's photographs are.
+    reference_file: by default, the one beside the file. folder: where the reference's photographs are. most: at most so
+    many of these, evenly spaced; None for all.
     Raises VerificationError, and what reading a damaged file raises: coreml_runtime.CoreMLRuntimeError,
     evaluate.EvaluationError, tflite.TFLiteError, photos.PhotoError (all ValueErrors).
     """
     reference = read_reference(reference_file or reference_path(model_path), folder)
+    chosen = _evenly_spaced(len(reference["files"]), most)
+    for key in "files", "truth", "probabilities":
+        reference[key] = np.array(reference[key])[chosen]
     verification, checks = _Verification(model_path, reference, folder), []
     for name in CHECKS:
         if checks and not checks[-1].holds:
@@ -308,11 +317,11 @@ def verify(model_path, reference_file=None, folder=PHOTOS):
     return checks
 
 
-def outcome(model_path):
+def outcome(model_path, most=None):
     """What the checks of a file come to, in a line: `all 9 checks hold`, the first that does not, or why it cannot be
-    checked."""
+    checked. most: as for verify."""
     try:
-        checks = verify(model_path)
+        checks = verify(model_path, most=most)
     except ValueError as error:
         return f"not checked: {error}"
     return next((str(check) for check in checks if not check.holds), f"all {len(checks)} checks hold")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .mil_ops import is_symmetric, pad_spatial, padding
+from .mil_ops import pad_spatial, padding
 
 ACTIVATIONS: dict[str, Callable[[dict], tuple[str, list[float], str]]] = {
     "relu": lambda arguments: ("relu", [], ""),
@@ -49,18 +49,30 @@ class PackedConv:
 
     def __post_init__(self) -> None:
         self.window = [(k - 1) * d + 1 for k, d in zip(self.weight.shape[2:], self.dilations)]
-        x, amounts = self._padded(torch.empty(tuple(self.input_shape), device="meta"))
-        self.weight = torch.ops.mkldnn._reorder_convolution_weight(
-            self.weight.contiguous(), amounts, self.strides, self.dilations, self.groups, list(x.shape))
+        self.is_depthwise = self.groups == len(self.weight) > 1 and self.dilations == [1, 1]
+        self.packed: dict[tuple[int, ...], Tensor] = {}
+        self._prepared(torch.empty(tuple(self.input_shape), device="meta"))
+        if not self.is_depthwise:
+            del self.weight  # there is one packing only, and large models are held once
 
     def __call__(self, x: Tensor) -> Tensor:
-        x, amounts = self._padded(x)
+        x, weight, amounts = self._prepared(x)
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, amounts, self.strides, self.dilations, self.groups, *self.activation)
+            x, weight, self.bias, amounts, self.strides, self.dilations, self.groups, *self.activation)
 
-    def _padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
-        """`x`, padded where oneDNN can't do it, which knows one amount an axis, and the amounts that are left to it."""
-        amounts = padding(x, self.window, self.strides, self.pad_type, self.pad)
-        if is_symmetric(amounts):
-            return x, amounts[::2]
-        return pad_spatial(x, amounts), [0, 0]
+    def _prepared(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+        """`x`, the packed weights, and how much oneDNN pads, which knows one amount an axis.
+
+        Where the two ends differ, `x` is copied with its padding; for a depthwise convolution this would take longer
+        than the rest, and its kernel gets rows of zeros instead.
+        """
+        uneven = padding(x, self.window, self.strides, self.pad_type, self.pad)
+        amounts = [max(ends) for ends in zip(uneven[::2], uneven[1::2])]
+        missing = [amount - n for amount, n in zip((amounts[0], amounts[0], amounts[1], amounts[1]), uneven)]
+        if any(missing) and not self.is_depthwise:
+            x, amounts, missing = pad_spatial(x, uneven), [0, 0], [0, 0, 0, 0]
+        if tuple(missing) not in self.packed:
+            self.packed[tuple(missing)] = torch.ops.mkldnn._reorder_convolution_weight(
+                pad_spatial(self.weight, missing).contiguous(), amounts, self.strides, self.dilations, self.groups,
+                list(x.shape))
+        return x, self.packed[tuple(missing)], amounts
