@@ -1,5 +1,5 @@
-"""The notebooks' exercises, each answered rightly and wrongly: conftest.py runs both in the notebook's kernel, after its
-last cell."""
+"""The notebooks' exercises, each answered rightly and wrongly: conftest.py runs both in the notebook's kernel, after
+its last cell."""
 import re
 import textwrap
 
@@ -42,7 +42,8 @@ def cells(path):
     """(name, cell) for each answer to each exercise of a notebook: a cell that prints what `check` begins with, and
     stores what that should be."""
     notebook = nbformat.read(path, as_version=4)
-    for kind, answers, verdict in (("solution", solutions(notebook), "Right"), ("wrong answer", WRONG[path.name[:2]], "Not yet")):
+    for kind, answers, verdict in (("solution", solutions(notebook), "Right"),
+                                   ("wrong answer", WRONG[path.name[:2]], "Not yet")):
         for number, (source, answer) in enumerate(zip(exercises(notebook), answers, strict=True), 1):
             code = ("import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()) as printed:\n"
                     + textwrap.indent(answered(source, answer), "    ") + "\nprint(printed.getvalue().split('.')[0])")
