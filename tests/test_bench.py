@@ -1,20 +1,30 @@
 """The benchmark's arithmetic; its figures are for `make bench`, never for a test."""
+import itertools
 import json
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from utils import bench, bench_inference, bench_training
+from utils import bench, bench_inference, bench_scale, bench_training, paths, photos
 from utils.bench_inference import RUNTIME, compare, take_turns
 from utils.bench_training import DEFAULT, KERAS, RECIPE, Record, compare_training
 
 
-def test_every_contestant_takes_every_turn_and_the_first_is_not_counted():
-    calls = []
-    seconds = take_turns({"a": lambda x: calls.append("a"), "b": lambda x: calls.append("b")}, [0], turns=3)
-    assert calls == ["a", "b"] * 4
-    assert [len(times) for times in seconds.values()] == [3, 3]
+def test_every_contestant_takes_every_turn_and_the_first_call_of_a_turn_is_not_counted(monkeypatch):
+    calls, clock, slow = [], itertools.count(), {"a": iter([9, 1, 2, 9, 1, 3]), "b": iter([9, 4, 4, 9, 5, 5])}
+    monkeypatch.setattr(bench_inference, "CALLS", {1: 2})
+    monkeypatch.setattr(bench_inference, "REST", 0)
+    monkeypatch.setattr(bench_inference.time, "perf_counter", lambda: next(clock))
+
+    def answer(name):
+        calls.append(name)
+        for _ in range(next(slow[name]) - 1):
+            next(clock)
+
+    seconds = take_turns({"a": lambda x: answer("a"), "b": lambda x: answer("b")}, [0], turns=2)
+    assert calls == ["a"] * 3 + ["b"] * 3 + ["a"] * 3 + ["b"] * 3
+    assert seconds == {"a": [1.5, 2], "b": [4, 5]}
 
 
 def test_ratios_are_taken_turn_by_turn():
@@ -25,7 +35,7 @@ def test_ratios_are_taken_turn_by_turn():
 
 def test_every_contestant_has_a_loader_and_one_that_fails_stops_the_benchmark(tmp_path):
     assert list(bench_inference.LOADERS) == list(bench_inference.LIBRARIES)
-    with pytest.raises(RuntimeError, match=f"{RUNTIME} ended with exit code 1: .*network.mlpackage: there is no such file"):
+    with pytest.raises(RuntimeError, match=f"{RUNTIME} ended with exit code 1: .*network.mlpackage: there is no such"):
         bench_inference.loading(tmp_path)
 
 
@@ -79,4 +89,37 @@ def test_a_table_is_added_to_those_of_the_other_part(tmp_path):
 
 def test_a_part_that_does_not_exist_is_one_sentence(capsys):
     assert bench.main(["cooking"]) == 2
-    assert capsys.readouterr().err == "No such part: cooking. There are training and inference.\n"
+    assert capsys.readouterr().err == "No such part: cooking. There are training, inference, scale, course.\n"
+
+
+def test_the_course_is_told_notebook_by_notebook_beside_set_up(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "EXPORTED", tmp_path / "exported")
+    monkeypatch.setattr(bench.sys, "prefix", str(tmp_path))
+    assert bench.main(["course"]) == 1 and "make course writes it" in capsys.readouterr().err
+    (tmp_path / "exported" / "course.json").write_text('{"01_a.ipynb": 60.5, "02_b.ipynb": 200.0}')
+    assert bench.course()["course"]["seconds"].to_dict() == {
+        "01_a.ipynb": 60.5, "02_b.ipynb": 200, "all notebooks": 260.5}
+    (tmp_path / "setup-seconds").write_text("180")
+    assert bench.main(["course"]) == 0
+    assert list(json.loads((tmp_path / "exported" / "bench.json").read_text())["course"]) == [
+        "make setup", "01_a.ipynb", "02_b.ipynb", "all notebooks"]
+
+
+def test_the_time_of_two_processes_is_told_over_that_of_one_by_the_faster_turn_of_each():
+    told = {"processes": 1, "steps": 39, "photographs": [1248], "seconds": 20.0, "cpu": 40.0, "accuracy": 0.75}
+    table = bench_scale.compare({bench_scale.ONE: [told, {**told, "seconds": 30.0}],
+                                 bench_scale.TWO: [{**told, "seconds": 90.0},
+                                                   {**told, "seconds": 25.0, "accuracy": 0.5}]})
+    assert table["time over one process's"].tolist() == [1, 1.25] and table["accuracy"].tolist() == [0.75, 0.5]
+
+
+def test_the_sample_of_the_scale_part_can_be_trained_on(tmp_path):
+    bench_scale.copy_sample(tmp_path)
+    table = photos.require_healthy(tmp_path)
+    assert set(table["split"]) == set(photos.SPLITS) and len(table) == table["session"].nunique() * bench_scale.FRAMES
+
+
+def test_a_training_that_fails_stops_the_scale_part(tmp_path, capfd):
+    with pytest.raises(RuntimeError, match="one process ended with exit code 1"):
+        bench_scale.train(bench_scale.ONE, tmp_path / "nothing", tmp_path / "a.safetensors")
+    assert "no such folder" in capfd.readouterr().err

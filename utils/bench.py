@@ -2,17 +2,24 @@
 
 `training` (utils/bench_training.py): until a classifier is as good as fastai's defaults make it.
 
-`inference` (utils/bench_inference.py): EfficientNet-Lite0 answered by the Core ML runtime, ONNX Runtime, LiteRT and Keras;
-time, loading and memory.
+`inference` (utils/bench_inference.py): EfficientNet-Lite0 answered by the Core ML runtime, ONNX Runtime, LiteRT and
+Keras; time, loading and memory.
 
-`python -m utils.bench [training] [inference]` runs one part or, without a name, both, prints its tables and writes
-them into bench.json in the exported folder.
+`scale` (utils/bench_scale.py): fastai's recipe on two processes that share each batch, beside one.
+
+`course`: the seconds of set-up and of each notebook, as the last `make course` noted them; nothing is run again.
+
+`python -m utils.bench [training] [inference] [scale] [course]` runs those parts or, without a name, all, prints their
+tables and writes them into bench.json in the exported folder.
 """
 import argparse
 import json
 import sys
+from pathlib import Path
 
-from utils import bench_inference, bench_training, paths
+import pandas as pd
+
+from utils import bench_inference, bench_scale, bench_training, paths
 from utils.lesson import written_whole
 
 
@@ -21,7 +28,20 @@ def training():
     return {"training": bench_training.compare_training(bench_training.run_all())}
 
 
-PARTS = {"training": training, "inference": bench_inference.run}
+def course():
+    """{title: table} of the seconds of set-up and of each notebook when it last ran. Raises RuntimeError when none
+    did."""
+    noted, of_setup = paths.exported("course.json"), Path(sys.prefix) / "setup-seconds"
+    if not noted.exists():
+        raise RuntimeError(f"There is no {noted.name} in the exported folder yet: make course writes it.")
+    seconds = json.loads(noted.read_text())
+    seconds["all notebooks"] = sum(seconds.values())
+    if of_setup.exists():
+        seconds = {"make setup": float(of_setup.read_text()), **seconds}
+    return {"course": pd.DataFrame({"seconds": seconds})}
+
+
+PARTS = {"training": training, "inference": bench_inference.run, "scale": bench_scale.run, "course": course}
 
 
 def write_tables(tables, file):
@@ -35,11 +55,11 @@ def write_tables(tables, file):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.bench", description="How fast are the course's tools?")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{' or '.join(PARTS)}; default: both")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parts = parser.parse_args(arguments).parts or list(PARTS)
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
-        print(f"No such part: {', '.join(unknown)}. There are {' and '.join(PARTS)}.", file=sys.stderr)
+        print(f"No such part: {', '.join(unknown)}. There are {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     try:
         for part in parts:

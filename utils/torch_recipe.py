@@ -166,10 +166,12 @@ class ProgressiveResizing(Callback):
     def __init__(self, sides=TRAINING_SIDES):
         self.sides = sides
 
+    def before_fit(self):  # before DistributedTrainer hides the loader's transforms
+        self.geometry = [each for each in self.dls.train.after_batch.fs if hasattr(each, "coord_fs")]
+
     def _set(self, side):
-        for transform in self.dls.train.after_batch.fs:
-            if hasattr(transform, "coord_fs"):  # the one that does all of the geometry
-                transform.size = side and (side, side)
+        for transform in self.geometry:
+            transform.size = side and (side, side)
 
     def before_train(self):
         self._set(self.sides[min(int(self.pct_train * len(self.sides)), len(self.sides) - 1)])
