@@ -1,11 +1,15 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course refresh test lab demo render bench check-pins clean
+.PHONY: help setup course refresh test lab slides demo render bench check-pins clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
 # A kernel of the same name in the user's home must not take the place of the environment's.
 export JUPYTER_PREFER_ENV_PATH := 1
+# Without a home that can be written to, as in a container or a computer lab, Jupyter does not start: lend it one.
+ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes),yes)
+export HOME := $(shell mktemp -d)
+endif
 
 help:
 	@echo "make setup                make .venv with everything that requirements.txt pins (Python 3.11), and .venv-turi,"
@@ -16,11 +20,13 @@ help:
 	@echo "make refresh              run the notebooks in order, and store their outputs in notebooks/, to commit"
 	@echo "make refresh NOTEBOOK=F   the same for one of them"
 	@echo "make lab                  open the notebooks in Jupyter Lab"
+	@echo "make slides               slides from the notebooks, each one file for any browser, into exported/slides/"
+	@echo "make slides NOTEBOOK=F    the same for one of them"
 	@echo "make demo                 the model in a browser, on this computer and on phones; needs Node.js (web/README.md)"
 	@echo "make demo PORT=8123       the same at another port"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
-	@echo "make bench                training and inference beside what one would use instead, as ratios"
+	@echo "make bench                training, inference, the course, several processes: seconds and ratios"
 	@echo "make check-pins           which pins are behind what pip finds today"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 
@@ -40,6 +46,9 @@ test: setup
 
 lab: setup
 	@.venv/bin/python -m jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
+
+slides: setup
+	@.venv/bin/python -m utils.slides $(NOTEBOOK)
 
 demo: setup
 	@.venv/bin/python -m utils.demo $(if $(PORT),--port "$(PORT)") $(ARGS)

@@ -11,6 +11,11 @@ import pytest
 os.environ["EXPORTED"] = tempfile.mkdtemp(prefix="exported-")
 os.environ.pop("PHOTOS", None)
 
+from tests import measured  # noqa: E402
+
+LINES = measured.Lines()
+LINES.start()  # before utils is imported
+
 from tests import exercises  # noqa: E402
 from utils import course  # noqa: E402
 from utils.paths import ROOT  # noqa: E402
@@ -18,11 +23,37 @@ from utils.paths import ROOT  # noqa: E402
 os.environ.update(course.kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
 
 NOTEBOOKS = course.find_notebooks(ROOT / "notebooks")
+ALL_TESTS = pytest.StashKey()  # whether all were asked for, as by make test
 LEFT_OUT = {path: why for path, why in zip(NOTEBOOKS, map(course.why_left_out, NOTEBOOKS)) if why}
 
 
-def pytest_ignore_collect(collection_path):
-    return True if collection_path in LEFT_OUT else None
+def pytest_configure(config):
+    config.stash[ALL_TESTS] = (config.args_source is pytest.Config.ArgsSource.TESTPATHS
+                               and not config.option.keyword and not config.option.collectonly)
+    if not config.stash[ALL_TESTS]:
+        LINES.stop()  # the lines that a few tests run say nothing
+
+
+def pytest_runtest_logstart(nodeid):
+    if ".ipynb" in nodeid:
+        LINES.stop()  # nbval kills its kernels before they could tell what they ran
+
+
+class LeftOut(pytest.File):
+    """A notebook that cannot run here: skipped, whether it is named or found."""
+
+    class Reason(pytest.Item):
+        def runtest(self):
+            pytest.skip(f"left out: {LEFT_OUT[self.path]}")
+
+    def collect(self):
+        yield self.Reason.from_parent(self, name="left out")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(file_path, parent):
+    collectors = yield
+    return [LeftOut.from_parent(parent, path=file_path)] if file_path in LEFT_OUT else collectors
 
 
 def pytest_unconfigure():
@@ -38,9 +69,10 @@ def pytest_collectstart(collector):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    """Adds to the cells of a notebook its exercises, answered rightly and wrongly; nbval runs them in the same kernel."""
+    """Adds to the cells of a notebook its exercises, answered rightly and wrongly; nbval runs them in the same
+    kernel."""
     report = yield
-    if report.passed and collector.path in NOTEBOOKS:
+    if report.passed and collector.path in NOTEBOOKS and collector.path not in LEFT_OUT:
         kind, first = type(report.result[0]), len(report.result)
         options = defaultdict(bool, check=True)
         report.result += [kind.from_parent(collector, name=name, cell_num=first + i, cell=cell, options=options)
@@ -48,15 +80,21 @@ def pytest_make_collect_report(collector):
     return report
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Prints how long each notebook took, and which were left out."""
+def pytest_terminal_summary(terminalreporter, config):
+    """Prints how long each notebook took, which were left out, and how many lines of utils the unit tests run."""
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
             file = getattr(report, "nodeid", "").split("::")[0]
-            if file.endswith(".ipynb"):
+            if file.endswith(".ipynb") and hasattr(report, "duration"):  # those left out by -k have none
                 seconds[file] += report.duration
     for file, total in sorted(seconds.items()):
         terminalreporter.write_line(f"{total:6.0f} s  {file}")
     for path, why in LEFT_OUT.items():
         terminalreporter.write_line(f"left out: {path.relative_to(ROOT)}, {why}")
+    if config.stash[ALL_TESTS]:
+        LINES.stop()
+        total, low = LINES.found()
+        terminalreporter.write_line(f"{total:4.0f} %    of the lines of utils are run by the unit tests")
+        for file, share in low.items():
+            terminalreporter.write_line(f"{share:4.0f} %    {file}, below {measured.WANTED} %")

@@ -66,5 +66,6 @@ def test_scaled_pixels_run_from_minus_one_to_one():
 
 
 def test_torchvision_and_timm_can_be_imported_after_torchvision_cpu():
-    code = "import utils.torchvision_cpu, timm, torchvision; from utils.torchvision_cpu import *; declare_missing_operators()"
+    code = ("import utils.torchvision_cpu, timm, torchvision; from utils.torchvision_cpu import *; "
+            "declare_missing_operators()")
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)

@@ -1,4 +1,6 @@
 """utils.course: the runner behind make course, on small notebooks of its own."""
+import contextlib
+import errno
 import json
 import os
 import signal
@@ -50,7 +52,7 @@ def run(*notebooks, **environment):
 
 
 def executed(tmp_path):
-    return sorted(p.name for p in (tmp_path / "out" / "notebooks").iterdir())
+    return sorted(p.name for p in (tmp_path / "out" / "notebooks").glob("*.ipynb"))  # hidden ones, too
 
 
 def test_notebooks_run_in_order_in_their_folder_and_stay_as_they_are(tmp_path):
@@ -107,7 +109,8 @@ def test_a_failing_cell_stops_the_course_and_is_told_in_two_lines(tmp_path):
 
 
 @pytest.mark.parametrize("cell, kernel, message", [
-    ("import os; os._exit(1)", "python3", "its kernel died"),
+    ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)",  # as Linux does where memory ends
+     "python3", "its kernel died, most often because the memory is full; close other programs"),
     ("1", "no-such-kernel", "there is no kernel no-such-kernel; run make setup"),
 ])
 def test_a_dead_and_a_missing_kernel_are_one_sentence(tmp_path, cell, kernel, message):
@@ -133,15 +136,17 @@ def test_a_notebook_whose_kernel_this_computer_cannot_have_is_left_out_by_name_a
     assert executed(tmp_path) == ["01_a.ipynb", "03_c.ipynb"]
 
 
-def test_make_test_leaves_such_a_notebook_out_by_name_too():
+def test_make_test_leaves_such_a_notebook_out_by_name_too_found_or_named():
     first, second, *_ = course.find_notebooks(ROOT / "notebooks")
     code = ("import sys, pytest; from utils import course; "
             f"course.why_left_out = lambda path: 'which needs a miracle' if path.name == {first.name!r} else None; "
-            "sys.exit(pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))")
-    done = subprocess.run([sys.executable, "-c", code, "notebooks"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"left out: notebooks/{first.name}, which needs a miracle" in done.stdout
-    assert f"{second.name}::" in done.stdout and f"{first.name}::" not in done.stdout
+            "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))")
+    for arguments in (["--collect-only", "notebooks"], [f"notebooks/{first.name}"]):
+        done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"left out: notebooks/{first.name}, which needs a miracle" in done.stdout
+        assert f"{first.name}::Cell" not in done.stdout
+        assert (f"{second.name}::Cell" in done.stdout) if len(arguments) > 1 else ("1 skipped" in done.stdout)
 
 
 def test_a_file_that_is_no_notebook_and_one_that_is_not_there(tmp_path):
@@ -200,6 +205,126 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path):
     assert executed(tmp_path) == []
 
 
+def test_a_course_that_stopped_goes_on_where_it_stopped_and_a_finished_one_runs_again(tmp_path, monkeypatch, capsys):
+    """Notebooks that are not really run: each writes a file of its name; the last fails until it is mended."""
+    for name in {**course.kernel_environment(), "EXPORTED": "", "PHOTOS": ""}:
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # run_course changes them
+    out, photographs = tmp_path / "out", collect(tmp_path / "mine")
+    (photographs / "photos.csv").write_text("1")
+    notebooks = [notebook(tmp_path, name, "1") for name in ("01_a", "02_b", "03_c")]
+    ran, faults = [], ["03_c"]
+
+    def run_notebook(path, executed):
+        ran.append(path.stem)
+        if path.stem in faults:
+            raise course.CourseError(path.stem)
+        time.sleep(0.02)  # file systems' clocks are behind by up to so much
+        (out / f"{path.stem}.txt").touch()
+        return 1.0
+
+    def run_course(resume=True):
+        ran.clear()
+        with contextlib.suppress(course.CourseError):
+            course.run_course(notebooks, out, photographs, resume=resume)
+        return ran
+
+    monkeypatch.setattr(course, "run_notebook", run_notebook)
+    assert run_course() == ["01_a", "02_b", "03_c"]
+    assert run_course() == ["03_c"]
+    assert "02_b.ipynb: ran before the course was stopped" in capsys.readouterr().out
+    assert run_course(resume=False) == ["01_a", "02_b", "03_c"]  # as where notebooks are named
+    notebooks[1].write_text(notebooks[1].read_text() + " ")
+    assert run_course() == ["02_b", "03_c"]  # one that was changed, and those after it
+    (out / "02_b.txt").unlink()
+    assert run_course() == ["02_b", "03_c"]  # one whose work is gone
+    (photographs / "photos.csv").write_text("2")
+    assert run_course() == ["01_a", "02_b", "03_c"]
+    (out / "notebooks" / ".progress.json").write_text("{")
+    assert run_course() == ["01_a", "02_b", "03_c"]
+    faults.clear()
+    capsys.readouterr()
+    assert run_course() == ["03_c"]
+    said = capsys.readouterr().out
+    assert "1 of 3 notebooks ran" in said and all(f"{path.stem}.txt" in said for path in notebooks)
+    assert run_course() == ["01_a", "02_b", "03_c"]
+
+
+def test_a_second_course_in_the_same_folder_is_refused_and_one_in_another_folder_runs_beside_it(tmp_path):
+    slow = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
+                    f"import time\nwhile not __import__('os').path.exists({str(tmp_path / 'go')!r}): time.sleep(0.1)")
+    environment = {**os.environ, "EXPORTED": str(tmp_path / "out")}
+    process = subprocess.Popen([sys.executable, "-m", "utils.course", str(slow)], cwd=ROOT, text=True, env=environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not (tmp_path / "out" / "started").exists():
+        time.sleep(0.1)
+        assert process.poll() is None
+    quick = notebook(tmp_path, "02_b", "1")
+    refused = run(quick, EXPORTED=str(tmp_path / "out"))
+    beside = run(quick, EXPORTED=str(tmp_path / "another"))
+    (tmp_path / "go").touch()
+    _, errors = process.communicate(timeout=60)
+    assert refused.returncode == 1 and "Another course is running in" in refused.stderr
+    assert "make course EXPORTED=FOLDER" in refused.stderr and "Traceback" not in refused.stderr
+    assert beside.returncode == 0, beside.stderr
+    assert process.returncode == 0 and executed(tmp_path) == ["01_a.ipynb"], errors
+
+
+@pytest.mark.parametrize("cell, cure", [
+    ("open('/dev/full', 'w', 1).write('x\\n')", "OSError: [Errno 28] No space left on device\nThe disk is full: free"),
+    ("import numpy; numpy.ones(1 << 58, 'u1')", "The memory is full: close other programs, such as the browser, and"),
+])
+def test_a_cell_that_runs_out_of_disk_or_memory_says_what_to_do(tmp_path, cell, cure):
+    done = run(notebook(tmp_path, "01_a", cell), EXPORTED=str(tmp_path / "out"))
+    assert done.returncode == 1 and "stopped at cell 1" in done.stderr and cure in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("message", [  # as seen with 3 GB of address space
+    "MemoryError: ", "ResourceExhaustedError: {{…}} OOM when allocating tensor with shape[805306368]",
+    "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you"])
+def test_each_library_s_words_for_a_full_memory_are_understood(message):
+    assert course.cure(message).startswith("\nThe memory is full: ")
+    assert course.cure("ValueError: memory") == ""
+
+
+def test_a_disk_that_is_full_when_the_executed_notebook_is_written_is_one_sentence(tmp_path, monkeypatch):
+    import papermill
+
+    def write_half(_, unfinished, **__):
+        Path(unfinished).write_text("{")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(papermill, "execute_notebook", write_half)
+    with pytest.raises(course.CourseError, match="01_a.ipynb: No space left on device: .*\nThe disk is full: free"):
+        course.run_notebook(notebook(tmp_path, "01_a", "1"), tmp_path / "out" / "notebooks" / "01_a.ipynb")
+    assert executed(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    done = run(notebook(tmp_path, "01_a", "1"), EXPORTED=str(tmp_path / "file"), PHOTOS="")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"Not a directory: {tmp_path / 'file'}" in done.stderr and "make course EXPORTED=FOLDER" in done.stderr
+
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert course.main([str(tmp_path / "01_a.ipynb")]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("The course stopped. ") and "Read-only file system: " in said and "EXPORTED=FOLDER" in said
+
+
+def test_what_a_killed_course_left_half_written_is_removed(tmp_path):
+    old, young = (tmp_path / "out" / "reports" / f".unfinished-{name}" for name in ("old", "young"))
+    for folder in old, young:
+        folder.mkdir(parents=True)
+        (folder / "Model.mlpackage").write_text("half")
+    os.utime(old, (1, 1))
+    assert run(notebook(tmp_path, "01_a", "1"), EXPORTED=str(tmp_path / "out")).returncode == 0
+    assert not old.exists() and young.exists()
+
+
 def test_kernels_find_the_package_of_the_course_first():
     assert course.kernel_environment()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
     assert TABLETOP.parent.parent == ROOT
@@ -211,3 +336,11 @@ def test_what_was_made_counts_a_folder_as_one_and_leaves_out_what_was_there(tmp_
     (tmp_path / "Model.mlpackage" / "Data").mkdir(parents=True)
     (tmp_path / "Model.mlpackage" / "Data" / "weights").write_text("12345")
     assert course.made_since(tmp_path, 1000) == [("Model.mlpackage/", 5)]
+
+
+def test_the_seconds_of_a_notebook_are_noted_beside_those_of_others(tmp_path):
+    (tmp_path / "course.json").write_text("damaged")
+    course.note_seconds(tmp_path, Path("02_b.ipynb"), 7.123)
+    course.note_seconds(tmp_path, Path("01_a.ipynb"), 60)
+    course.note_seconds(tmp_path, Path("02_b.ipynb"), 8.04)
+    assert json.loads((tmp_path / "course.json").read_text()) == {"01_a.ipynb": 60, "02_b.ipynb": 8.0}

@@ -173,6 +173,41 @@ def test_a_check_fails_on_a_spoilt_document_and_the_others_hold(tmp_path, check,
     assert [bool(list(each(page))) for each in checks] == [each is check for each in CHECKS]
 
 
+# ---- the README's troubleshooting ------------------------------------------------------------------------------------
+
+def printed():
+    """The source of all that prints messages; literals that follow each other as one."""
+    files = [ROOT / "Makefile", *sorted((ROOT / "utils").rglob("*.py")), *sorted((ROOT / "tools").iterdir())]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files if file.is_file())
+    return re.sub(r'"\s*\n\s*f?"', "", text)
+
+
+def messages(path):
+    """The messages of the table of troubleshooting, each as its pieces between the … for names and numbers."""
+    section = prose(path).partition("## Troubleshooting")[2].partition("\n## ")[0]
+    cells = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+    return [[piece.strip() for piece in message.split("…") if piece.strip()]
+            for cell in cells for _, message in CODE_SPAN.findall(cell)]
+
+
+def messages_that_nothing_prints(path):
+    source = printed()
+    return [pieces for pieces in messages(path) if not pieces or any(piece not in source for piece in pieces)]
+
+
+def test_each_message_of_troubleshooting_is_one_that_the_course_prints():
+    assert len(messages(ROOT / "README.md")) > 20
+    assert messages_that_nothing_prints(ROOT / "README.md") == []
+
+
+@pytest.mark.parametrize("message", ["the disk is replete; free some space", "the disk has … GB right", "…"])
+def test_a_message_that_nothing_prints_is_found(tmp_path, message):
+    page = tmp_path / "page.md"
+    page.write_text("## Troubleshooting\n| message | cure |\n| --- | --- |\n"
+                    f"| `the disk has … GB left`, `{message}` | `x` |\n")
+    assert messages_that_nothing_prints(page) == [[piece.strip() for piece in message.split("…") if piece.strip()]]
+
+
 # ---- the glossary ----------------------------------------------------------------------------------------------------
 
 def entries(path):

@@ -147,7 +147,8 @@ def spoil_all(folder):
     (empty, "no photographs found"),
     (shutil.rmtree, "no such folder"),
     (lambda folder: empty(folder / "blau"), "blau: no photographs in this class folder"),
-    (lambda folder: (folder / "blau").rename(folder / "azur"), "does not know the class azur; it knows blau, grün, red one"),
+    (lambda folder: (folder / "blau").rename(folder / "azur"),
+     "does not know the class azur; it knows blau, grün, red one"),
     (spoil_all, "no readable photograph of any class"),
 ], ids=["empty folder", "no folder", "empty class", "unknown class", "all unreadable"])
 def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(model, folder, change, says, capfd):
@@ -172,9 +173,10 @@ def test_a_number_in_the_metadata_that_cannot_be_is_refused(folder, tmp_path, ke
     assert f"{key} in its metadata is '{odd}'" in refused([path, folder], capfd)
 
 
-@pytest.mark.parametrize("name, says", [("missing.mlpackage", "there is no such file"), ("model.h5", "supported: .mlpackage"),
-                                        ("broken.mlpackage", "is no Core ML model"), ("broken.tflite", "cannot read it"),
-                                        ("broken.onnx", "cannot read it")])
+@pytest.mark.parametrize("name, says", [
+    ("missing.mlpackage", "there is no such file"), ("model.h5", "supported: .mlpackage"),
+    ("broken.mlpackage", "is no Core ML model"), ("broken.tflite", "cannot read it"),
+    ("broken.onnx", "cannot read it")])
 def test_a_file_that_is_no_model_is_refused(folder, tmp_path, name, says, capfd):
     if name != "missing.mlpackage":
         (tmp_path / name).write_bytes(b"\0" * 100)

@@ -22,7 +22,8 @@ def test_every_exercise_has_a_solution_and_a_wrong_answer(path):
 
 
 @pytest.mark.parametrize("source, answer, expected", [
-    ("a = ...\ncheck(... if a is ... else a == 1, '')", "b = 1\na = b", "b = 1\na = b\ncheck(... if a is ... else a == 1, '')"),
+    ("a = ...\ncheck(... if a is ... else a == 1, '')", "b = 1\na = b",
+     "b = 1\na = b\ncheck(... if a is ... else a == 1, '')"),
     ("def f(x):\n    return ...\n\ncheck(1)", "return x", "def f(x):\n    return x\n\ncheck(1)"),
 ])
 def test_an_answer_takes_the_place_of_the_dots(source, answer, expected):

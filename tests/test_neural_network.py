@@ -542,7 +542,8 @@ def test_convolution_of_any_size_stride_padding_dilation_and_group(size, kernel,
         return  # the kernel does not fit
     found = run_one(lambda b, i, o: b.add_convolution(
         o, inputs // groups, outputs, *kernel, *stride, "valid" if isinstance(padding, list) else "same", groups,
-        weights, bias, has_bias, input_name=i, output_name=o, dilation_factors=list(dilation), **padding_arguments(padding)), x)
+        weights, bias, has_bias, input_name=i, output_name=o, dilation_factors=list(dilation),
+        **padding_arguments(padding)), x)
 
     def compute(values):
         per_group = [np.einsum("chw,hwco->o", values[g * inputs // groups:(g + 1) * inputs // groups],

@@ -1,4 +1,5 @@
-"""Compression against the network's own answers, and what the simulated camera does to pictures whose pixels are known."""
+"""Compression against the network's own answers, and what the simulated camera does to pictures whose pixels are
+known."""
 import math
 
 import coremltools as ct
@@ -12,7 +13,8 @@ from utils import coreml_runtime, phone, routes
 
 
 class Network(torch.nn.Module):
-    """A small convolution, a depthwise one whose channels differ a hundredfold, one that narrows and one that widens."""
+    """A small convolution, a depthwise one whose channels differ a hundredfold, one that narrows and one that
+    widens."""
 
     def __init__(self):
         super().__init__()
@@ -67,12 +69,14 @@ def test_mixed_precision_gives_each_kind_of_layer_its_bits(model, tmp_path):
 
 
 def test_a_table_for_a_whole_depthwise_layer_costs_more_than_a_scale_a_channel(model, tmp_path):
-    assert error(phone.mixed_precision(model, widening=0), model, tmp_path) < error(phone.palettize(model, 6), model, tmp_path)
+    all_linear, six_bits = phone.mixed_precision(model, widening=0), phone.palettize(model, 6)
+    assert error(all_linear, model, tmp_path) < error(six_bits, model, tmp_path)
 
 
 def test_saving_adds_metadata_to_what_is_there(model, tmp_path):
     phone.save(model, tmp_path / "a.mlpackage", temperature=0.5)
-    phone.save(ct.models.MLModel(str(tmp_path / "a.mlpackage"), skip_model_load=True), tmp_path / "a.mlpackage", threshold="0.7")
+    again = ct.models.MLModel(str(tmp_path / "a.mlpackage"), skip_model_load=True)
+    phone.save(again, tmp_path / "a.mlpackage", threshold="0.7")
     found = coreml_runtime.load(tmp_path / "a.mlpackage").metadata.user_defined
     assert (found["temperature"], found["threshold"]) == ("0.5", "0.7")
 
@@ -171,6 +175,7 @@ def test_source_names_a_line_that_is_not_there(tmp_path):
     path = tmp_path / "A.swift"
     path.write_text("let a = 1\nlet b = 2\n")
     assert phone.source(path, "let a", "let b") == "let a = 1\nlet b = 2"
-    for arguments, message in ((("let x",), "A.swift has no line with 'let x'"), (("let a", "let x"), "'let x' after 'let a'")):
+    for arguments, message in ((("let x",), "A.swift has no line with 'let x'"),
+                               (("let a", "let x"), "'let x' after 'let a'")):
         with pytest.raises(LookupError, match=message):
             phone.source(path, *arguments)

@@ -21,7 +21,8 @@ def test_pins_with_something_newer_are_listed_whatever_the_spelling(monkeypatch,
     assert line.split() == ["pillow-heif", "1.0", "→", "1.1"] and last == "1 of 2 pins are behind."
 
 
-@pytest.mark.parametrize("stderr, code", [("WARNING: Retrying (Retry(total=0))\nERROR: nothing", 0), ("ERROR: broken", 2)])
+@pytest.mark.parametrize("stderr, code", [
+    ("WARNING: Retrying (Retry(total=0))\nERROR: nothing", 0), ("ERROR: broken", 2)])
 def test_without_a_network_nothing_is_claimed(monkeypatch, capsys, stderr, code):
     answering(monkeypatch, [], stderr, code)
     assert pins.main() == 1

@@ -36,7 +36,8 @@ def test_a_contact_sheet_shows_every_picture_with_its_title(columns):
 
 
 def test_class_balance_stacks_sessions_and_photographs_by_split():
-    rows = [("bolt", "a", "train")] * 5 + [("bolt", "b", "test")] * 3 + [("röhre", "c", "train")] * 2 + [("other", "d", "valid")]
+    rows = [("bolt", "a", "train")] * 5 + [("bolt", "b", "test")] * 3 + [("röhre", "c", "train")] * 2
+    rows += [("other", "d", "valid")]
     figure = plots.class_balance(pd.DataFrame(rows, columns=["label", "session", "split"]))
     sessions, photographs = ([[bar.get_width() for bar in bars] for bars in axis.containers] for axis in figure.axes)
     assert sessions == [[1, 0, 1], [0, 1, 0], [1, 0, 0]]  # train, valid, test of bolt, other, röhre
@@ -78,7 +79,8 @@ def test_a_training_curve_labels_its_axes_and_marks_the_change():
 
 
 def test_per_class_accuracy_draws_each_interval():
-    table = pd.DataFrame({"accuracy": [1.0, 0.25], "low": [0.9, 0.1], "high": [1.0, 0.5], "n": [40, 8]}, index=NAMES[:2])
+    table = pd.DataFrame({"accuracy": [1.0, 0.25], "low": [0.9, 0.1], "high": [1.0, 0.5], "n": [40, 8]},
+                         index=NAMES[:2])
     figure = plots.per_class_accuracy(table)
     assert set(NAMES[:2]) <= set(drawn(figure))
     assert figure.axes[0].get_xlim()[0] <= 0.1
@@ -92,12 +94,14 @@ def test_a_parity_plot_takes_equal_outputs_too(step):
 
 
 def test_size_against_accuracy_shades_what_may_be_shipped():
-    table = pd.DataFrame({"megabytes": [13.5, 2.4, 4], "accuracy": [0.95, 0.94, 0.3]}, index=["float32", "small", "pruned"])
+    table = pd.DataFrame({"megabytes": [13.5, 2.4, 4], "accuracy": [0.95, 0.94, 0.3]},
+                         index=["float32", "small", "pruned"])
     figure = plots.size_against_accuracy(table)
     corner = figure.axes[0].collections[0].get_datalim(figure.axes[0].transData)
     assert (corner.x1, corner.y0) == pytest.approx((2.5, 0.945))
     assert figure.axes[0].get_ylim()[0] > 0.7
-    assert {"float32", "small", "megabytes", "pruned (at 30%, far below)", "at most 2.5 MB, at most 0.5 points lost"} <= set(drawn(figure))
+    assert {"float32", "small", "megabytes", "pruned (at 30%, far below)",
+            "at most 2.5 MB, at most 0.5 points lost"} <= set(drawn(figure))
 
 
 def test_a_reliability_diagram_leaves_out_empty_bins():

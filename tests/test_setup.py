@@ -3,6 +3,8 @@
 Python 3.8 is hidden from it, so that it makes one environment only; that the second one keeps the same promises is
 tested with the Python that there is.
 """
+import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ import zipfile
 
 import pytest
 
+from tools import setup as setup_tool
 from utils.paths import ROOT
 
 MAKE = shutil.which("make")
@@ -117,6 +120,59 @@ def test_too_little_disk_space_is_one_sentence(clone):
                           capture_output=True, text=True)
     assert "GB left and about" in one_sentence(done)
     assert not (clone / ".venv").exists()
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """Yields the beginning of a command that finds a folder read-only; for root, who may write anywhere, a mount."""
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield []
+        folder.chmod(0o755)
+        return
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && cd "$0" && exec "$@"'
+    prefix = ["unshare", "--mount", "sh", "-c", script, folder]
+    if not shutil.which("unshare") or subprocess.run([*prefix, "true"], capture_output=True).returncode:
+        pytest.skip("root can write anywhere, and may not mount here")
+    yield prefix
+
+
+def test_a_read_only_folder_is_one_sentence_and_one_that_is_set_up_stays_usable(clone, ready):
+    command = ["sh", "tools/setup.sh", "3.11", ".venv"]
+    with read_only(clone) as prefix:
+        said = one_sentence(subprocess.run([*prefix, *command], cwd=clone, capture_output=True, text=True))
+        assert "this folder cannot be written to; put the course where you may write" in said
+    with read_only(ready) as prefix:
+        done = subprocess.run([*prefix, *command, "--without-pins", "environments/tf-coreml.txt"], cwd=ready,
+                              capture_output=True, text=True)
+        assert done.returncode == 0 and ".venv is up to date" in done.stdout, done.stderr
+
+
+def test_a_full_disk_is_one_sentence(clone, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.chdir(clone)
+    monkeypatch.setattr(setup_tool, "run", full)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process's own handlers stay
+    assert setup_tool.main([]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Set-up failed: the disk is full; free some space (about 5 GB in all)")
+    assert said.count("\n") == 1
+    assert not (clone / ".venv" / "setup-stamp").exists()
+
+
+@pytest.mark.parametrize("home", [None, "/nowhere"])
+def test_without_a_home_a_command_gets_one_that_it_can_write_to(clone, home):
+    (clone / "show.mk").write_text("show:\n\t@touch \"$$HOME/there\" && echo \"$$HOME\"\n")
+    command = [MAKE, "--no-print-directory", "-f", "Makefile", "-f", "show.mk", "show"]
+    environment = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "HOME")}
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True,
+                          env={**environment, **({"HOME": home} if home else {})})
+    assert done.returncode == 0 and done.stdout.strip() not in ("", home), done.stderr
+    shutil.rmtree(done.stdout.strip())
+    done = subprocess.run(command, cwd=clone, capture_output=True, text=True, env={**environment, "HOME": str(clone)})
+    assert done.stdout.strip() == str(clone)
 
 
 def test_an_interrupted_set_up_is_not_taken_as_done_and_the_next_completes_it(clone):

@@ -179,7 +179,8 @@ def cause(said):
 
 
 def complaints_of(unpinned):
-    """A pattern for the lines in which `pip check` says what the packages of a requirements file (NAME==VERSION) lack."""
+    """A pattern for the lines in which `pip check` says what the packages of a requirements file (NAME==VERSION)
+    lack."""
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", unpinned.read_text(), re.MULTILINE)
     return "|".join(rf"{re.escape(name)} {re.escape(version)} (requires|has requirement) " for name, version in pins)
 
@@ -219,7 +220,8 @@ def main(arguments=None):
     parser.add_argument("--venv", type=Path, default=Path(".venv"))
     parser.add_argument("--requirements", type=Path, default=Path("requirements.txt"))
     parser.add_argument("--gigabytes", type=float, default=5, help="disk space that the environment takes")
-    parser.add_argument("--without-pins", type=Path, metavar="FILE", help="requirements to install with pip's --no-deps")
+    parser.add_argument("--without-pins", type=Path, metavar="FILE",
+                        help="requirements to install with pip's --no-deps")
     parser.add_argument("--kernel", help="name under which the environment is a Jupyter kernel of --kernel-host")
     parser.add_argument("--kernel-host", type=Path, default=Path(".venv"), metavar="VENV")
     options = parser.parse_args(arguments)
@@ -240,7 +242,9 @@ def main(arguments=None):
         reason = reason.replace("{gigabytes}", f"{options.gigabytes:g}")
         print(f"Set-up failed: {reason}, then run this again. Details: {log_name}", file=sys.stderr)
         return 1
-    print(f"{options.venv} is ready after {time.monotonic() - started:.0f} seconds.")
+    seconds = f"{time.monotonic() - started:.0f}"
+    (options.venv / "setup-seconds").write_text(seconds)  # for make bench
+    print(f"{options.venv} is ready after {seconds} seconds.")
     return 0
 
 

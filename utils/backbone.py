@@ -5,8 +5,8 @@ EfficientNet for phones: no squeeze-and-excitation, ReLU6 instead of swish
 (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
 Both networks take RGB pictures scaled by `scale_pixels`.
 
-`python -m utils.backbone FILE.npz` writes the weights as NumPy arrays, for the kernel of notebook 04: it has Python 3.8 and
-no PyTorch.
+`python -m utils.backbone FILE.npz` writes the weights as NumPy arrays, for the kernel of notebook 04: it has Python 3.8
+and no PyTorch.
 
 Importing this module imports neither PyTorch nor TensorFlow; the functions do.
 """
@@ -52,13 +52,13 @@ def torch_backbone(include_top=False):
 
 
 def keras_backbone(include_top=False, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3), fold_batch_norm=False, weights=None):
-    """A functional Keras model: scaled RGB (N, H, W, 3) -> pooled features (N, 1280), or ImageNet's logits (N, 1000) with
-    include_top.
+    """A functional Keras model: scaled RGB (N, H, W, 3) -> pooled features (N, 1280), or ImageNet's logits (N, 1000)
+    with include_top.
 
     input_shape: height, width, 3; (None, None, 3) takes any size.
     fold_batch_norm: whether batch norm, with its ImageNet statistics, is merged into the kernels and biases of the
-    convolutions before it: the same outputs at nearly twice the speed on a CPU, for when the statistics stay as they are.
-    weights: arrays in the order of pretrained_weights, which is the default.
+    convolutions before it: the same outputs at nearly twice the speed on a CPU, for when the statistics stay as they
+    are. weights: arrays in the order of pretrained_weights, which is the default.
     Layers are named by stage and block: stem_conv, block1a_dwconv, ..., block7a_project_bn, head_conv, pool.
     """
     keras = _keras()

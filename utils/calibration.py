@@ -1,8 +1,8 @@
 """Is a probability worth its name, and when is "none of these" the better answer?
 
-Probabilities are what a model answers: arrays (N, classes) whose rows add up to 1. A Core ML file of this course carries
-two numbers in its user-defined metadata, as text, and every client reads them there: `temperature`, by which it divides
-log-probabilities before it shows them, and `threshold`, below which the largest of them means "none of these".
+Probabilities are what a model answers: arrays (N, classes) whose rows add up to 1. A Core ML file of this course
+carries two numbers in its user-defined metadata, as text, and every client reads them there: `temperature`, by which it
+divides log-probabilities before it shows them, and `threshold`, below which the largest of them means "none of these".
 
 Works with NumPy alone.
 """
@@ -15,8 +15,8 @@ TEMPERATURES = np.geomspace(0.1, 10, 401)  # neighbours differ by 1.2 %
 def with_temperature(probabilities, temperature):
     """softmax(log(p) / T): probabilities (N, classes) made less sure (T > 1) or surer (T < 1). The order stays.
 
-    The same as softmax(logits / T) of Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: logits are
-    log(p) up to a constant a row, which the softmax cancels. Raises ValueError unless T > 0.
+    The same as softmax(logits / T) of Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: logits
+    are log(p) up to a constant a row, which the softmax cancels. Raises ValueError unless T > 0.
     """
     if not temperature > 0:
         raise ValueError(f"The temperature is {temperature}; it must be above 0.")
@@ -49,8 +49,8 @@ def reliability(probabilities, targets, bins=10):
 
 
 def calibration_error(probabilities, targets, bins=10):
-    """Expected calibration error, 0..1: |confidence - accuracy| of the bins of `reliability`, weighted by their photographs
-    (Guo et al. 2017, section 2)."""
+    """Expected calibration error, 0..1: |confidence - accuracy| of the bins of `reliability`, weighted by their
+    photographs (Guo et al. 2017, section 2)."""
     confidence, accuracy, n = reliability(probabilities, targets, bins)
     return float(np.nansum(np.abs(confidence - accuracy) * n) / n.sum())
 

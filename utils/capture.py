@@ -893,6 +893,8 @@ def main(arguments=None):
     except PhotoError as error:
         print(error, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # utils/command_line.py
     except OSError as error:
         print(f"{error.filename}: {error.strerror}. Check the name and the permissions.", file=sys.stderr)
         return 1

@@ -3,8 +3,10 @@
 `python -m utils.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
 its own kernel and with notebooks/ as the working folder. The executed copies go to exported/notebooks/, the originals
 stay as they are. A failing cell stops the course; a notebook whose kernel this computer cannot have is left out, and
-named (OPTIONAL_KERNELS). The environment variables PHOTOS and EXPORTED are passed on (paths.py);
-where PHOTOS is a folder without photos.csv, its photographs are imported first and the notebooks work on the copies.
+named (OPTIONAL_KERNELS). A course that was stopped goes on, when it is run again, with the notebook that it stopped at,
+unless notebooks, code or photographs have changed since. The environment variables PHOTOS and EXPORTED are passed on
+(paths.py); where PHOTOS is a folder without photos.csv, its photographs are imported first and the notebooks work on
+the copies.
 
 With --refresh, behind `make refresh`, each executed copy also takes the original's place, as notebooks are committed:
 with its outputs, and without papermill's notes.
@@ -13,8 +15,10 @@ import argparse
 import contextlib
 import errno
 import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -26,6 +30,12 @@ from utils.lesson import written_whole
 from utils.paths import EXPORTED, PHOTOS, ROOT, TABLETOP
 
 
+CURES = {  # what libraries say where something is used up: what it means and what to do
+    r"No space left on device|Disk quota exceeded": "The disk is full: free some space and run it again.",
+    r"MemoryError|OOM when allocating|[Cc](?:an't|annot) allocate memory|bad_alloc":
+        "The memory is full: close other programs, such as the browser, and run it again; notebook 05 needs some 4 GB.",
+}
+UNFINISHED_AFTER = 600  # seconds; what has been writing a file for longer was killed
 OPTIONAL_KERNELS = {  # kernel: why a computer may lack it
     "turi-create": "its kernel needs Python 3.8 on an x86-64 processor; `make setup` tells what would help",
 }
@@ -68,6 +78,19 @@ def why_left_out(notebook):
     return None
 
 
+def cure(message):
+    """What to do about an error, as a new line; empty where only the error itself can tell."""
+    return next((f"\n{advice}" for pattern, advice in CURES.items() if re.search(pattern, message)), "")
+
+
+def told(error, exported):
+    """An OSError as a sentence: what, where, and what to do about it."""
+    where = Path(os.fsdecode(error.filename or exported))
+    denied = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR) and where.is_relative_to(exported)
+    advice = "\nName a folder that you may write to: make course EXPORTED=FOLDER" if denied else ""
+    return f"{error.strerror}: {where}{advice or cure(str(error.strerror))}"
+
+
 @contextlib.contextmanager
 def silent_kernels():
     """Keeps what kernels and libraries log on file descriptor 2 from breaking into the progress bar.
@@ -108,17 +131,16 @@ def run_notebook(notebook, out):
     except papermill.PapermillExecutionError as error:
         lines = [line for line in str(error.evalue).splitlines() if line.strip()] or [""]
         raise CourseError(f"{notebook.name} stopped at cell {error.cell_index + 1}, In [{error.exec_count}]:\n"
-                          f"{error.ename}: {lines[-1]}") from None
+                          f"{error.ename}: {lines[-1]}{cure(f'{error.ename}: {error.evalue}')}") from None
     except DeadKernelError:
-        raise CourseError(f"{notebook.name}: its kernel died, most often for lack of memory; "
-                          "close other programs and run it again") from None
+        raise CourseError(f"{notebook.name}: its kernel died, most often because the memory is full; close other "
+                          "programs, such as the browser, and run it again. Notebook 05 needs some 4 GB.") from None
     except NoSuchKernel as error:
         raise CourseError(f"{notebook.name}: there is no kernel {error.name}; run make setup") from None
     except NotJSONError:
         raise CourseError(f"{notebook.name} is not a notebook; restore it, for example from git") from None
     except OSError as error:
-        advice = "; free some space" if error.errno == errno.ENOSPC else ""
-        raise CourseError(f"{notebook.name}: {error.strerror}: {error.filename or out}{advice}") from None
+        raise CourseError(f"{notebook.name}: {told(error, out.parent.parent)}") from None
     finally:
         if unfinished.exists():
             unfinished.unlink()
@@ -155,10 +177,10 @@ def _joined(outputs):
 def made_since(folder, moment):
     """What lies in a folder and was written after a moment (seconds since the epoch): [(name, bytes)], sorted.
 
-    A folder counts as one thing, a Core ML package (.mlpackage) for one.
+    A folder counts as one thing, a Core ML package (.mlpackage) for one. Hidden ones are left out.
     """
     made = []
-    for path in sorted(Path(folder).iterdir()):
+    for path in sorted(path for path in Path(folder).iterdir() if not path.name.startswith(".")):
         files = [p for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file()]
         if any(p.stat().st_mtime >= moment for p in files):
             made.append((path.name + "/" * path.is_dir(), sum(p.stat().st_size for p in files)))
@@ -182,25 +204,110 @@ def prepare_photos(folder=PHOTOS, exported=EXPORTED):
     return folder
 
 
-def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False):
+class Progress:
+    """What a course that was stopped had done: names of notebooks, their marks and what they made, in a file beside the
+    executed copies. It is taken away when all notebooks have run, so that the next course runs them all.
+
+    Attribute: started, when the course was begun, in seconds since the epoch.
+    """
+
+    def __init__(self, exported, folder):
+        self._exported, self._folder = Path(exported), folder
+        self._file = self._exported / "notebooks" / ".progress.json"
+        self.started, self._done = time.time(), {}
+
+    def resume(self, notebooks):
+        """The notebooks, from the first on, that need not run again: with the same cells, code and photographs, and
+        what they made is there."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+            done = list(itertools.takewhile(lambda notebook: self._holds(found["done"].get(notebook.name), notebook),
+                                            notebooks))
+            if done:
+                self.started, self._done = found["started"], {n.name: found["done"][n.name] for n in done}
+            return done
+        return []
+
+    def _holds(self, entry, notebook):
+        return entry and entry["mark"] == self._mark(notebook) and all(map(os.path.exists, entry["made"]))
+
+    def _mark(self, notebook):
+        """SHA-256, as hex digits, over all that a notebook's results come from."""
+        files = [notebook, Path(self._folder) / "photos.csv", ROOT / "requirements.txt"]
+        files += sorted(ROOT.glob("utils/**/*.py"))
+        hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
+        return hashlib.sha256(b"".join([os.fsencode(self._folder), *hashes])).hexdigest()
+
+    def add(self, notebook, since):
+        """Notes that a notebook has run, and what was made since the moment at which it began."""
+        made = [str(self._exported / name) for name, _ in made_since(self._exported, since)]
+        self._done[notebook.name] = {"mark": self._mark(notebook), "made": made}
+        with written_whole(self._file) as unfinished:
+            unfinished.write_text(json.dumps({"started": self.started, "done": self._done}), encoding="utf-8")
+
+    def forget(self):
+        self._file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone_in(exported):
+    """Refuses a second course in the same folder, and removes what a killed one left half-written.
+
+    Raises CourseError.
+    """
+    import filelock
+
+    folder = Path(exported) / "notebooks"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            for path in Path(exported).rglob(".unfinished-*"):
+                if time.time() - path.stat().st_mtime > UNFINISHED_AFTER:
+                    shutil.rmtree(path)
+            yield
+    except filelock.Timeout:
+        raise CourseError(f"Another course is running in {shown(exported)}; wait until it is done, or give this one a "
+                          "folder of its own: make course EXPORTED=FOLDER") from None
+
+
+def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False, resume=False):
     """Runs notebooks one after the other, on a folder of photographs, and prints what was made and how long each took.
-    to_commit: refresh each one. Raises CourseError."""
+    to_commit: refresh each one. resume: go on where an earlier course stopped. Raises CourseError, OSError."""
     os.environ.update(kernel_environment(), EXPORTED=str(exported), PHOTOS=str(folder))
-    started, seconds = time.time(), {}
+    seconds, progress = {}, Progress(exported, folder)
     left_out = {notebook: why for notebook, why in zip(notebooks, map(why_left_out, notebooks)) if why}
-    for notebook in notebooks:
-        if notebook in left_out:
-            print(f"{notebook.name}: left out, {left_out[notebook]}", flush=True)
-            continue
-        executed = Path(exported) / "notebooks" / notebook.name
-        seconds[notebook.name] = run_notebook(notebook, executed)
-        if to_commit:
-            refresh(notebook, executed)
-        print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
-    ran = f"{len(seconds)} of {len(notebooks)}" if left_out else f"All {len(seconds)}"
+    with alone_in(exported):
+        done = progress.resume([notebook for notebook in notebooks if notebook not in left_out]) if resume else []
+        for notebook in notebooks:
+            if notebook in left_out:
+                print(f"{notebook.name}: left out, {left_out[notebook]}", flush=True)
+                continue
+            if notebook in done:
+                print(f"{notebook.name}: ran before the course was stopped", flush=True)
+                continue
+            executed, began = Path(exported) / "notebooks" / notebook.name, time.time()
+            seconds[notebook.name] = run_notebook(notebook, executed)
+            note_seconds(exported, notebook, seconds[notebook.name])
+            if to_commit:
+                refresh(notebook, executed)
+            if resume:
+                progress.add(notebook, began)
+            print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
+        if resume:
+            progress.forget()
+    ran = f"{len(seconds)} of {len(notebooks)}" if left_out or done else f"All {len(seconds)}"
     print(f"\n{ran} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
-    for name, size in made_since(exported, started):
+    for name, size in made_since(exported, progress.started):
         print(f"{size / 1e6:8.2f} MB  {name}")
+
+
+def note_seconds(exported, notebook, seconds):
+    """Writes how long a notebook took into course.json, {notebook: seconds}, where `make bench` finds it."""
+    file, found = Path(exported) / "course.json", {}
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+    with written_whole(file) as unfinished:
+        unfinished.write_text(json.dumps({**found, notebook.name: round(seconds, 1)}, indent=2, sort_keys=True))
 
 
 def shown(path):
@@ -222,12 +329,19 @@ def main(arguments=None):
         print(f"--refresh is for the bundled photographs, and PHOTOS is {PHOTOS}; unset PHOTOS.", file=sys.stderr)
         return 1
     try:
-        run_course([n.resolve() for n in notebooks], folder=prepare_photos(), to_commit=options.refresh)
+        run_course([n.resolve() for n in notebooks], folder=prepare_photos(), to_commit=options.refresh,
+                   resume=not (options.notebooks or options.refresh))
     except (CourseError, photos.PhotoError) as error:
         print(f"The course stopped. {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # utils/command_line.py
+    except OSError as error:
+        print(f"The course stopped. {told(error, EXPORTED)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. What earlier notebooks made is in exported/.", file=sys.stderr)
+        print(f"\nInterrupted. What earlier notebooks made is in {shown(EXPORTED)}; make course goes on with the next.",
+              file=sys.stderr)
         return 130
     return 0
 

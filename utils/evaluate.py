@@ -1,10 +1,10 @@
 """How good is an exported model on a folder of photographs?
 
-`python -m utils.evaluate MODEL DIR [--split test] [--json]`: DIR has one folder a class, or a photos.csv. Photographs are
-read and cropped as everywhere in the course (photos.read_photo). A Core ML model is run by coreml_runtime, a .tflite by
-LiteRT, an .onnx by ONNX Runtime, so this works on any system. Each gets the pictures as an app hands them over, pixel
-values 0..255 in RGB: what scaling a model needs, it must do itself. The exit code is 0, or 2 with one sentence on stderr
-where the model or the folder cannot be used.
+`python -m utils.evaluate MODEL DIR [--split test] [--json]`: DIR has one folder a class, or a photos.csv. Photographs
+are read and cropped as everywhere in the course (photos.read_photo). A Core ML model is run by coreml_runtime, a
+.tflite by LiteRT, an .onnx by ONNX Runtime, so this works on any system. Each gets the pictures as an app hands them
+over, pixel values 0..255 in RGB: what scaling a model needs, it must do itself. The exit code is 0, or 2 with one
+sentence on stderr where the model or the folder cannot be used.
 """
 import argparse
 import contextlib
@@ -46,7 +46,8 @@ class CoreMLClassifier:
         if len(inputs) != 1 or inputs != self._model.image_inputs:
             raise EvaluationError(f"{path}: does not take one picture; convert it with ct.ImageType as its only input.")
         if not self._model.class_labels:
-            raise EvaluationError(f"{path}: is no classifier; convert it with ct.ClassifierConfig to give it class labels.")
+            raise EvaluationError(f"{path}: is no classifier; convert it with ct.ClassifierConfig to give it class "
+                                  "labels.")
         self._input = inputs[0]
         self.size = self._input.size
         self._keys = list(self._model.class_labels)
@@ -69,8 +70,8 @@ class ArrayClassifier:
 
     def __init__(self, path, shape, labels, metadata, predict):
         if len(shape) != 4 or 3 not in (shape[1], shape[3]) or not all(isinstance(n, int) for n in shape[1:]):
-            raise EvaluationError(f"{path}: its input is {'x'.join(map(str, shape))} and not one RGB picture of a fixed "
-                                  "size; export it with an input of 1xHxWx3 or 1x3xHxW.")
+            raise EvaluationError(f"{path}: its input is {'x'.join(map(str, shape))} and not one RGB picture of a "
+                                  "fixed size; export it with an input of 1xHxWx3 or 1x3xHxW.")
         if not labels:
             raise EvaluationError(f"{path}: has no class labels; put `labels`, a line a class, into its metadata.")
         self._channels_first = shape[1] == 3
@@ -148,7 +149,8 @@ def _number(path, metadata, key, default, wanted, is_allowed):
 
 
 def read_folder(folder, split=None):
-    """The table of photographs to evaluate: all of the folder's, or those of one split. Raises EvaluationError, PhotoError."""
+    """The table of photographs to evaluate: all of the folder's, or those of one split. Raises EvaluationError,
+    PhotoError."""
     folder = Path(folder)
     if split or (folder / "photos.csv").is_file():
         table = photos.read_table(folder)
@@ -157,7 +159,8 @@ def read_folder(folder, split=None):
         filled = {Path(file).parts[0] for file in table["file"]}
         for each in sorted(folder.iterdir()):
             if each.is_dir() and not each.name.startswith(".") and each.name not in filled:
-                raise EvaluationError(f"{each}: no photographs in this class folder. Put some in, or remove the folder.")
+                raise EvaluationError(f"{each}: no photographs in this class folder. Put some in, or remove the "
+                                      "folder.")
     table = table[table["split"] == split] if split else table
     if table.empty:
         raise EvaluationError(f"{folder}: no photographs in the split {split}.")
@@ -168,12 +171,12 @@ def evaluate(model_path, folder, split=None, compute_precision="float32"):
     """Runs a model on a folder of photographs; shows a progress bar on a terminal.
 
     Returns a dictionary:
-    accuracy, interval: top-1 accuracy 0..1 on the model's classes and its 95 % Wilson interval [low, high]; n: of how many;
-    per_class: {label: {accuracy, interval, n}}; confusion: {true label: {predicted label: photographs}};
+    accuracy, interval: top-1 accuracy 0..1 on the model's classes and its 95 % Wilson interval [low, high]; n: of how
+    many; per_class: {label: {accuracy, interval, n}}; confusion: {true label: {predicted label: photographs}};
     seconds_per_photo: of the model alone, without reading; unreadable: the files that could not be read;
     unknown, where the folder has photographs of `other`: threshold; turned_away, the share of those n with a top
-    probability below it, after the model's temperature; kept, the share of rightly classified photographs that reach it.
-    Raises EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError, tflite.TFLiteError.
+    probability below it, after the model's temperature; kept, the share of rightly classified photographs that reach
+    it. Raises EvaluationError, photos.PhotoError, coreml_runtime.CoreMLRuntimeError, tflite.TFLiteError.
     """
     model = load_classifier(model_path, compute_precision)
     table = read_folder(folder, split)
@@ -257,15 +260,16 @@ def report(result):
         lines.append(f"  {name:{width}}  {each['accuracy']:7.1%} of {each['n']}{taken}")
     if "unknown" in result:
         unknown = result["unknown"]
-        lines.append(f"none of these: {unknown['turned_away']:.1%} of {unknown['n']} turned away, {unknown['kept']:.1%} of "
-                     f"the right ones kept, at a threshold of {unknown['threshold']:g}")
+        lines.append(f"none of these: {unknown['turned_away']:.1%} of {unknown['n']} turned away, "
+                     f"{unknown['kept']:.1%} of the right ones kept, at a threshold of {unknown['threshold']:g}")
     lines.append(f"{1000 * result['seconds_per_photo']:.1f} ms a photograph")
     lines += [f"could not be read: {file}" for file in result["unreadable"]]
     return "\n".join(lines)
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.evaluate", description="How good is an exported model on photographs?")
+    parser = argparse.ArgumentParser(prog="python -m utils.evaluate",
+                                     description="How good is an exported model on photographs?")
     parser.add_argument("model", metavar="MODEL", help=f"supported: {SUPPORTED}")
     parser.add_argument("folder", metavar="DIR", help="holds one folder of photographs a class, or a photos.csv")
     parser.add_argument("--split", choices=photos.SPLITS, help="only these photographs (default: all)")

@@ -9,7 +9,8 @@ import pandas as pd
 
 
 def wilson_interval(correct, n, z=1.96):
-    """Bounds (low, high) between 0 and 1 for the true share behind `correct` out of `n`; z=1.96 makes them a 95 % interval.
+    """Bounds (low, high) between 0 and 1 for the true share behind `correct` out of `n`; z=1.96 makes them a 95 %
+    interval.
 
     Wilson's score interval (1927, JASA 22, 209-212), which unlike the textbook one is right near 0 and 1 too.
     Frames of one capture session are alike, so that the real uncertainty is larger. Raises ValueError when n < 1.

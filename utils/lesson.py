@@ -95,9 +95,9 @@ def check_environment(*packages):
     else:
         print("[OK] utils is the course's own")
     if failed:
-        raise RuntimeError(f"{', '.join(failed)}: run `make setup`, or `pip install -r {REQUIREMENTS[0]}` in the course's "
-                           "folder (for tfcoreml `pip install --no-deps -r environments/tf-coreml.txt`), and restart the "
-                           "kernel.")
+        raise RuntimeError(f"{', '.join(failed)}: run `make setup`, or `pip install -r {REQUIREMENTS[0]}` in the "
+                           "course's folder (for tfcoreml `pip install --no-deps -r environments/tf-coreml.txt`), and "
+                           "restart the kernel.")
 
 
 def _installed(distribution):
@@ -115,8 +115,8 @@ def one_line(text, most=300):
 
 @contextlib.contextmanager
 def expect_failure(message):
-    """For code that must fail: prints the type of the exception and its message, and fails itself when nothing was raised
-    or the message does not contain `message` (white space counts as one space).
+    """For code that must fail: prints the type of the exception and its message, and fails itself when nothing was
+    raised or the message does not contain `message` (white space counts as one space).
 
     Raises AssertionError.
     """
@@ -134,8 +134,8 @@ def expect_failure(message):
 
 
 def check(condition, hint):
-    """Tells whether an exercise is solved. condition: a truth value, or a function without arguments that returns one or
-    raises; `...` means not tried yet. Prints, and never raises."""
+    """Tells whether an exercise is solved. condition: a truth value, or a function without arguments that returns one
+    or raises; `...` means not tried yet. Prints, and never raises."""
     try:
         solved = condition() if callable(condition) else condition
     except Exception as error:
@@ -150,8 +150,8 @@ def check(condition, hint):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """`with written_whole("a.mlpackage") as unfinished: model.save(unfinished)`: the file or folder takes its place, and
-    that of an older one, when the block has succeeded; otherwise nothing changes and nothing is left behind."""
+    """`with written_whole("a.mlpackage") as unfinished: model.save(unfinished)`: the file or folder takes its place,
+    and that of an older one, when the block has succeeded; otherwise nothing changes and nothing is left behind."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"ignore_cleanup_errors": True} if sys.version_info >= (3, 10) else {}  # notebook 04 has Python 3.8

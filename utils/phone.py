@@ -1,7 +1,7 @@
 """A trained classifier on a phone: fewer megabytes, and what the camera does to a photograph before the model sees it.
 
-Pictures are PIL images in RGB. The changes below are simulations: they say which way a figure moves, and not by how much it
-moves with a real camera in a real hand.
+Pictures are PIL images in RGB. The changes below are simulations: they say which way a figure moves, and not by how
+much it moves with a real camera in a real hand.
 """
 import math
 import re
@@ -25,20 +25,21 @@ CROP_OPTIONS = ("centerCrop", "scaleFit", "scaleFill")  # VNImageCropAndScaleOpt
 def made_earlier(path):
     """The path, where notebook 05 has written it. Raises FileNotFoundError with the line that makes it."""
     if not path.exists():
-        raise FileNotFoundError(f"{path.name} is missing; notebook 05 writes it: run `make course`, or, for this file alone, "
-                                "`.venv/bin/python -m utils.course notebooks/05_tensorflow_to_coreml.ipynb`.")
+        raise FileNotFoundError(f"{path.name} is missing; notebook 05 writes it: run `make course`, or, for this file "
+                                "alone, `.venv/bin/python -m utils.course notebooks/05_tensorflow_to_coreml.ipynb`.")
     return path
 
 
 def whole_sessions(table, most):
-    """Rows of whole sessions, evenly spaced over those of each class and split, about `most` photographs; all where there
-    are fewer.
+    """Rows of whole sessions, evenly spaced over those of each class and split, about `most` photographs; all where
+    there are fewer.
 
     table: a DataFrame with the columns label, split and session.
     """
     step = max(1, math.ceil(len(table) / most))
     sessions = table.drop_duplicates("session")
-    return table[table["session"].isin(sessions[sessions.groupby(["label", "split"]).cumcount() % step == 0]["session"])]
+    chosen = sessions[sessions.groupby(["label", "split"]).cumcount() % step == 0]["session"]
+    return table[table["session"].isin(chosen)]
 
 
 def run(classifier, pictures):
@@ -60,8 +61,8 @@ def oldest_ios(path):
 def palettize(model, bits):
     """A copy of an ML Program whose weights are indices of `bits` bits into a table of 2**bits values a layer.
 
-    model: a coremltools MLModel. The tables are found by k-means; of 8 bits they are spaced evenly instead, which takes a
-    second and loses as little.
+    model: a coremltools MLModel. The tables are found by k-means; of 8 bits they are spaced evenly instead, which takes
+    a second and loses as little.
     """
     import coremltools.optimize.coreml as cto
 
@@ -72,17 +73,19 @@ def palettize(model, bits):
 def mixed_precision(model, bits=6, bits_of_widening=4, widening=4):
     """A copy of an ML Program with bits where they matter.
 
-    model: a coremltools MLModel. The `widening` largest 1x1 convolutions that widen, from few channels to many, get tables
-    of 2**bits_of_widening values, since the mean over many channels forgives; other large 1x1 convolutions get tables of
-    2**bits. All else, the small layers at the beginning among it, is quantized linearly to 8 bits: one table has to serve a
-    whole layer, and in a depthwise convolution, into which batch norm was folded, channels differ a hundredfold.
+    model: a coremltools MLModel. The `widening` largest 1x1 convolutions that widen, from few channels to many, get
+    tables of 2**bits_of_widening values, since the mean over many channels forgives; other large 1x1 convolutions get
+    tables of 2**bits. All else, the small layers at the beginning among it, is quantized linearly to 8 bits: one table
+    has to serve a whole layer, and in a depthwise convolution, into which batch norm was folded, channels differ a
+    hundredfold.
     """
     import coremltools.optimize.coreml as cto
 
     def optimize(function, model, configs):
         return function(model, cto.OptimizationConfig(op_name_configs=configs))
 
-    weights = {name: found.val for name, found in cto.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS).items()}
+    found = cto.get_weights_metadata(model, weight_threshold=LEAST_WEIGHTS)
+    weights = {name: each.val for name, each in found.items()}
     pointwise = [name for name, w in weights.items() if w.shape[2:] == (1, 1) and w.size >= SMALL_LAYER]
     by_size = sorted(pointwise, key=lambda name: -weights[name].size)
     few = [name for name in by_size if weights[name].shape[0] > weights[name].shape[1]][:widening]
@@ -101,10 +104,11 @@ def save(model, path, **metadata):
 # --- none of these, steadily -----------------------------------------------------------------------------------------
 
 def average_last(probabilities, sessions, frames):
-    """Each frame's probabilities averaged with those of the `frames` - 1 before it in its session: an array (N, classes).
+    """Each frame's probabilities averaged with those of the `frames` - 1 before it in its session: an array (N,
+    classes).
 
-    probabilities: (N, classes), frames of a session in order; sessions: N names. The first frames of a session have fewer
-    before them.
+    probabilities: (N, classes), frames of a session in order; sessions: N names. The first frames of a session have
+    fewer before them.
     """
     probabilities, sessions = np.asarray(probabilities, float), np.asarray(sessions)
     averaged = np.empty_like(probabilities)
@@ -128,7 +132,8 @@ def share_of_changes(answers, sessions):
 # --- what the camera does ---------------------------------------------------------------------------------------------
 
 def wide_frame(picture, aspect=4 / 3):
-    """A photograph as a phone's sensor sees it, `aspect` times as wide as high: what is beside it is its mirrored edge."""
+    """A photograph as a phone's sensor sees it, `aspect` times as wide as high: what is beside it is its mirrored
+    edge."""
     pixels = np.asarray(picture)
     height, width = pixels.shape[:2]
     missing = max(0, round(height * aspect) - width)
@@ -138,8 +143,8 @@ def wide_frame(picture, aspect=4 / 3):
 def crop_and_scale(frame, option, size):
     """A camera's frame as Vision hands it to the model under one of its three options.
 
-    option: centerCrop (the middle, in the model's aspect), scaleFit (all of it, black bars fill up) or scaleFill (all of it,
-    squeezed); size: (width, height) of the model's input. Raises ValueError for another option.
+    option: centerCrop (the middle, in the model's aspect), scaleFit (all of it, black bars fill up) or scaleFill (all
+    of it, squeezed); size: (width, height) of the model's input. Raises ValueError for another option.
     """
     if option not in CROP_OPTIONS:
         raise ValueError(f"{option!r} is none of {', '.join(CROP_OPTIONS)}.")
@@ -161,7 +166,8 @@ def out_of_focus(picture, share):
 
 
 def in_dim_light(picture, stops, seed=0):
-    """A picture with 2**stops times less light, and photon noise: sqrt(n) of n photons (FULL_WELL of them make white)."""
+    """A picture with 2**stops times less light, and photon noise: sqrt(n) of n photons (FULL_WELL of them make
+    white)."""
     light = (np.asarray(picture, np.float64) / 255) ** GAMMA * FULL_WELL / 2 ** stops
     photons = np.random.default_rng(seed).poisson(light)
     return Image.fromarray((255 * np.minimum(photons / FULL_WELL, 1) ** (1 / GAMMA)).round().astype(np.uint8))
@@ -178,11 +184,11 @@ def from_further_away(picture, times):
     return changed
 
 
-# --- the app's own code ------------------------------------------------------------------------------------------------
+# --- the app's own code -----------------------------------------------------------------------------------------------
 
 def source(path, first, last=None):
-    """The lines of a source file from the one that contains `first` to the next that contains `last` (default: the closing
-    brace of the block that `first` opens), without their common indentation.
+    """The lines of a source file from the one that contains `first` to the next that contains `last` (default: the
+    closing brace of the block that `first` opens), without their common indentation.
 
     A notebook that shows code so cannot drift from it. Raises LookupError where a line is not there.
     """

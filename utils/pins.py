@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 
 from utils.lesson import required_versions
 
-PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "list", "--outdated", "--format", "json"]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--retries", "1", "list", "--outdated",
+       "--format", "json"]
 UNREACHABLE = ("Retrying (", "Could not fetch URL", "Failed to establish")  # pip warns, and then finds nothing newer
 
 

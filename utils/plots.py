@@ -30,8 +30,8 @@ def _short(text):
 def contact_sheet(pictures, titles=None, columns=8, message="no pictures"):
     """Pictures in a grid.
 
-    pictures: a sequence of uint8 arrays (H, W, 3) or PIL images; titles: as many strings. Without any picture the figure
-    says `message`.
+    pictures: a sequence of uint8 arrays (H, W, 3) or PIL images; titles: as many strings. Without any picture the
+    figure says `message`.
     """
     columns = max(1, min(columns, len(pictures)))
     rows = max(1, math.ceil(len(pictures) / columns))
@@ -60,7 +60,8 @@ def class_balance(table):
         counts = counts.unstack(fill_value=0).reindex(index=names, columns=list(SPLITS), fill_value=0)
         left = np.zeros(len(names))
         for split, colour, hatch in zip(SPLITS, PALETTE, HATCHES):
-            axis.barh(range(len(names)), counts[split], left=left, color=colour, hatch=hatch, edgecolor="white", label=split)
+            axis.barh(range(len(names)), counts[split], left=left, color=colour, hatch=hatch, edgecolor="white",
+                      label=split)
             left += counts[split].to_numpy()
         axis.set(xlabel=what, axisbelow=True)
         axis.grid(axis="x", alpha=0.3)
@@ -73,7 +74,8 @@ def class_balance(table):
 def mistakes_sheet(pictures, labels, predicted, confidence, most=24):
     """The photographs that were classified wrongly, the most confident mistake first.
 
-    pictures: uint8 (N, H, W, 3); labels, predicted: N class names; confidence: N probabilities 0..1 of the predicted class.
+    pictures: uint8 (N, H, W, 3); labels, predicted: N class names; confidence: N probabilities 0..1 of the predicted
+    class.
     """
     labels, predicted, confidence = map(np.asarray, (labels, predicted, confidence))
     wrong = np.flatnonzero(labels != predicted)
@@ -106,8 +108,8 @@ def confusion_matrix(counts, names):
 def training_curve(history, boundary=None):
     """Loss and accuracy by epoch, for training and validation pictures.
 
-    history: Keras' History.history, with the keys loss, val_loss, accuracy, val_accuracy; boundary: number of epochs after
-    which training changed (for example from head to last stages), drawn as a line.
+    history: Keras' History.history, with the keys loss, val_loss, accuracy, val_accuracy; boundary: number of epochs
+    after which training changed (for example from head to last stages), drawn as a line.
     """
     figure, axes = _figure(9, 3.4, 1, 2)
     epochs = np.arange(1, len(history["loss"]) + 1)
@@ -167,8 +169,8 @@ def size_against_accuracy(table, largest_loss=0.005, most_megabytes=2.5):
     """Megabytes of each file against its accuracy, with the corner in which a file may be shipped shaded.
 
     table: a DataFrame indexed by the file's name with the columns megabytes and accuracy (0..1); its first row is the
-    reference. largest_loss: of accuracy against the reference. A file more than 15 points below it is drawn at the lower edge, and
-    the legend tells its accuracy.
+    reference. largest_loss: of accuracy against the reference. A file more than 15 points below it is drawn at the
+    lower edge, and the legend tells its accuracy.
     """
     figure, axes = _figure(8, 4.2)
     axis = axes[0, 0]
@@ -182,8 +184,9 @@ def size_against_accuracy(table, largest_loss=0.005, most_megabytes=2.5):
                       label=f"at most {most_megabytes:g} MB, at most {100 * largest_loss:g} points lost")
     for i, (name, row) in enumerate(table.iterrows()):
         below = f" (at {row['accuracy']:.0%}, far below)" if row["accuracy"] < low else ""
-        axis.plot(row["megabytes"], max(row["accuracy"], low), MARKERS[i % len(MARKERS)], markersize=7, linestyle="none",
-                  color=PALETTE[i % len(PALETTE)], markeredgecolor="black", markeredgewidth=0.5, label=f"{name}{below}")
+        axis.plot(row["megabytes"], max(row["accuracy"], low), MARKERS[i % len(MARKERS)], markersize=7,
+                  linestyle="none", color=PALETTE[i % len(PALETTE)], markeredgecolor="black", markeredgewidth=0.5,
+                  label=f"{name}{below}")
     ticks = [n for n in (0.5, 1, 2, 3, 5, 7, 10, 14, 20, 50) if left <= n <= axis.get_xlim()[1]]
     axis.set_xticks(ticks, [f"{n:g}" for n in ticks])
     axis.set_xticks([], minor=True)
@@ -212,10 +215,11 @@ def reliability_diagram(before, after, names=("before", "after")):
 
 
 def rejection_curve(curves, marked=None, aims=None):
-    """Strangers that are turned away against right answers that are kept, a line a score; up and to the right is better.
+    """Strangers that are turned away against right answers that are kept, a line a score; up and to the right is
+    better.
 
-    curves: {name: (kept, turned_away)}, arrays of 0..1, an entry a threshold; marked: {name: (kept, turned_away)}, single
-    points such as the chosen threshold; aims: (kept, turned_away) of a corner to reach, drawn as dashed lines.
+    curves: {name: (kept, turned_away)}, arrays of 0..1, an entry a threshold; marked: {name: (kept, turned_away)},
+    single points such as the chosen threshold; aims: (kept, turned_away) of a corner to reach, drawn as dashed lines.
     """
     figure, axes = _figure(6.4, 4.2)
     axis = axes[0, 0]
@@ -235,15 +239,16 @@ def rejection_curve(curves, marked=None, aims=None):
 def shares(table, xlabel, reference=None):
     """A bar a row with its share beside it, groups told apart by colour and hatching.
 
-    table: a DataFrame indexed by what was changed, with the columns group and share (0..1); reference: a share drawn as a
-    dashed line.
+    table: a DataFrame indexed by what was changed, with the columns group and share (0..1); reference: a share drawn as
+    a dashed line.
     """
     groups = list(dict.fromkeys(table["group"]))
     figure, axes = _figure(8, 0.9 + 0.3 * len(table))
     axis = axes[0, 0]
     for row, (_, each) in enumerate(table.iterrows()):
         i = groups.index(each["group"])
-        axis.barh(row, each["share"], color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)], edgecolor="white",
+        axis.barh(row, each["share"], color=PALETTE[i % len(PALETTE)], hatch=HATCHES[i % len(HATCHES)],
+                  edgecolor="white",
                   label=None if (table["group"].iloc[:row] == each["group"]).any() else each["group"])
         axis.text(1.02, row, f"{each['share']:.0%}", va="center", fontsize=8)
     if reference is not None:

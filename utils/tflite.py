@@ -1,9 +1,9 @@
 """TensorFlow Lite files, which Google calls LiteRT today: what an Android app runs.
 
-`convert` writes one. Labels and a few words travel with it as files in a zip archive at its end, where TensorFlow Lite's
-metadata puts a model's associated files (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata): `labels.txt`,
-a line a class, and `metadata.json`. An interpreter does not see them, any unzip does. `TFLiteModel` runs a .tflite; it
-needs LiteRT and no TensorFlow.
+`convert` writes one. Labels and a few words travel with it as files in a zip archive at its end, where TensorFlow
+Lite's metadata puts a model's associated files (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata):
+`labels.txt`, a line a class, and `metadata.json`. An interpreter does not see them, any unzip does. `TFLiteModel` runs
+a .tflite; it needs LiteRT and no TensorFlow.
 """
 import json
 import os
@@ -45,7 +45,8 @@ def add_metadata(path, **metadata):
     data = Path(path).read_bytes()
     with zipfile.ZipFile(path) as archive:
         labels, before = archive.read(LABELS).decode(), json.loads(archive.read(METADATA))
-        model = data[:min(entry.header_offset for entry in archive.infolist())]  # the archive begins where the model ends
+        # The archive begins where the model ends.
+        model = data[:min(entry.header_offset for entry in archive.infolist())]
     _write(path, model, labels, {**before, **metadata})
 
 

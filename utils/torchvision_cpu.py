@@ -1,7 +1,7 @@
 """Lets torchvision be imported beside a CPU build of PyTorch. Import this before torchvision, timm or fastai.
 
-PyPI's torchvision for Linux is built against CUDA. Its compiled operators do not load beside a CPU build of PyTorch, and
-`import torchvision` stops at "operator torchvision::nms does not exist". Declaring its two operators (non-maximum
+PyPI's torchvision for Linux is built against CUDA. Its compiled operators do not load beside a CPU build of PyTorch,
+and `import torchvision` stops at "operator torchvision::nms does not exist". Declaring its two operators (non-maximum
 suppression, used by object detectors only) is enough: models and transforms do not call them.
 """
 import importlib.util
@@ -23,7 +23,8 @@ def _load_compiled_operators():
 
 
 def declare_missing_operators():
-    """Declares torchvision::nms and torchvision::qnms where the compiled ones do not load. Harmless when called again."""
+    """Declares torchvision::nms and torchvision::qnms where the compiled ones do not load. Harmless when called
+    again."""
     global _library
     _load_compiled_operators()
     missing = [name for name in ("nms", "qnms") if not hasattr(torch.ops.torchvision, name)]

@@ -56,7 +56,8 @@ def in_main_environment(*arguments):
 
 
 def register_backbone():
-    """Makes BACKBONE and EARLY, the same network cut off after its fifth stage, names that image_classifier.create takes.
+    """Makes BACKBONE and EARLY, the same network cut off after its fifth stage, names that image_classifier.create
+    takes.
 
     Writes both as Turi Create wants them, a Keras .h5 for features and, of the first, a .mlmodel for export, into
     exported/turi_create, if they are not there. Raises OtherEnvironmentError.
@@ -198,8 +199,9 @@ def features(images, name=BACKBONE):
 def cross_validated(fit, features, labels, keys, folds=5, seed=0):
     """Right or wrong, as N truth values, for each photograph, asked of a model that has seen none with the same key.
 
-    fit: a function from features (SArray) and labels to a model; features, labels, keys: of N photographs. Keys are dealt
-    out to folds at random. Where a fold leaves fewer than two classes to train on, its photographs count as wrong.
+    fit: a function from features (SArray) and labels to a model; features, labels, keys: of N photographs. Keys are
+    dealt out to folds at random. Where a fold leaves fewer than two classes to train on, its photographs count as
+    wrong.
     """
     labels, right = np.asarray(labels), np.zeros(len(labels), bool)
     names, key = np.unique(np.asarray(keys, str), return_inverse=True)
