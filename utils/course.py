@@ -17,6 +17,7 @@ import errno
 import hashlib
 import itertools
 import json
+import logging
 import os
 import re
 import shutil
@@ -340,6 +341,7 @@ def main(arguments=None):
         print(f"The course stopped. {told(error, EXPORTED)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # of the cell that was stopped, a page of traceback at the end
         print(f"\nInterrupted. What earlier notebooks made is in {shown(EXPORTED)}; make course goes on with the next.",
               file=sys.stderr)
         return 130
