@@ -108,3 +108,11 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96, batch_size=4,
                      keep=1, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(tuned, model.get_weights()))
+
+
+def test_a_stranger_is_answered_evenly_and_seen_twice_in_a_pass():
+    targets = np.array([0, 2, -1, 1])
+    assert np.allclose(recipe.shares_of(targets, 3), [[1, 0, 0], [0, 0, 1], [1 / 3] * 3, [0, 1, 0]])
+    batches = recipe.training_batches(np.zeros((4, 32, 32, 3), "uint8"), targets, 3, batch_size=5, size=32)
+    _, seen = next(iter(batches))
+    assert (np.asarray(seen).max(axis=1) < 0.5).sum() == recipe.STRANGERS_SEEN == 2

@@ -173,3 +173,10 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     said = studio(tmp_path, ending="raise OSError(28, 'No space left on device')").communicate(timeout=60)
     assert "No space left on device. Make room, " in said[1] and "Traceback" not in said[1] and said[0] == ""
     assert list((tmp_path / "relay").iterdir()) == []
+
+
+def test_each_training_session_of_strangers_has_its_kind_and_four_frames():
+    sessions = [name for name in scene.sessions() if name.startswith("other-") and scene.split_of(name) == "train"]
+    assert sorted(map(scene.variant_of, sessions)) == sorted(scene.STRANGERS)
+    assert {len(scene.draw(name).frames) for name in sessions} == {scene.STRANGERS_FRAMES}
+    assert len(scene.draw("relay-40").frames) == scene.FRAMES
