@@ -672,6 +672,27 @@ def test_a_packed_convolution_pads_unevenly_and_takes_other_sizes(groups, pad_ty
         torch.testing.assert_close(packed(x), OPERATORS["conv"].compute(x, weight, **arguments), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.skipif(not onednn.is_available(), reason="this build of PyTorch has no oneDNN")
+@pytest.mark.parametrize("groups", [1, 2])
+def test_weights_are_packed_once_for_each_number_of_inputs_stacked(groups):
+    weight = torch.from_numpy(RNG.standard_normal((64, 32 // groups, 1, 1)).astype("float32"))
+    arguments = dict(strides=[1, 1], dilations=[1, 1], pad=[0] * 4, groups=groups)
+    packed = onednn.PackedConv(weight, input_shape=(1, 32, 9, 9), **arguments)
+    for count in 1, 4, 1, 4, 4:
+        x = torch.from_numpy(RNG.standard_normal((count, 32, 9, 9)).astype("float32"))
+        torch.testing.assert_close(packed(x), OPERATORS["conv"].compute(x, weight, **arguments), rtol=1e-4, atol=1e-4)
+    assert sorted(count for *_, count in packed.packed) == [1, 4] and not hasattr(packed, "weight")
+
+
+def test_a_list_runs_in_stacks_of_one_size_and_the_rest_one_by_one(folder, monkeypatch):
+    model = coreml_runtime.load(convert_torch(folder, efficientnet, "trace", "float32"))
+    sizes, run = [], model._run
+    monkeypatch.setattr(model, "_run", lambda inputs: sizes.append(len(inputs)) or run(inputs))
+    for count in 3, 4, 10:
+        assert len(model.predict([{"image": PICTURES[0]}] * count)) == count
+    assert sizes == [1, 1, 1, 4, 4, 4, 1, 1]
+
+
 def test_a_build_of_pytorch_without_onednn_answers_the_same(folder, monkeypatch):
     path = convert_torch(folder, efficientnet, "trace", "float32")
     packed = coreml_runtime.load(path).predict({"image": PICTURES[0]})["logits"]
@@ -738,9 +759,10 @@ def test_a_program_that_works_across_the_batch_is_run_one_input_at_a_time(tmp_pa
 
     save(tmp_path / "across.mlpackage", program, "float32")
     model = coreml_runtime.load(tmp_path / "across.mlpackage")
-    together = model.predict([{"x": X}, {"x": Y}])
+    inputs = [X, Y, -X, -Y, X + Y]
+    together = model.predict([{"x": x} for x in inputs])
     assert not model._program.is_batchable
-    for answer, x in zip(together, (X, Y), strict=True):
+    for answer, x in zip(together, inputs, strict=True):
         np.testing.assert_array_equal(answer["y"], model.predict({"x": x})["y"])
 
 

@@ -420,14 +420,14 @@ def test_an_overflow_is_told_by_the_operation_and_the_operator(tmp_path):
     path = save(tmp_path / "large.mlpackage", program, minimum_deployment_target=ct.target.iOS16,
                 pass_pipeline=ct.PassPipeline.EMPTY)
     half, full = coreml_runtime.load(path, "float16"), coreml_runtime.load(path)
-    half.predict([{"x": np.float32([[1, 2]])}] * 3)
+    half.predict([{"x": np.float32([[1, 2]])}] * 4)
     assert half.overflows == {}
     half.predict({"x": np.float32([[1, 200]])})
     full.predict({"x": np.float32([[1, 200]])})
     assert half.overflows == {"too_large": "mul"} and full.overflows == {}
     again = coreml_runtime.load(path, "float16")
     again.predict({"x": np.float32([[1, 200]])})
-    again.predict([{"x": np.float32([[1, 2]])}] * 3)
+    again.predict([{"x": np.float32([[1, 2]])}] * 4)
     assert again.overflows == {"too_large": "mul"}, "trying whether inputs can be stacked has forgotten it"
 
 

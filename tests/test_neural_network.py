@@ -1054,8 +1054,8 @@ def test_a_network_that_mixes_the_batch_is_run_one_input_at_a_time():
     program = neural_network.NeuralNetwork(built.spec, "built.mlmodel")
     assert not program.is_batchable
     model = Model(Path("built.mlmodel"), built.spec.description, program, "float32")
-    pictures = [{"image": picture(i, (10, 8))} for i in range(2)]
-    for answer, each in zip(model.predict(pictures), pictures):
+    pictures = [{"image": picture(i, (10, 8))} for i in range(4)]
+    for answer, each in zip(model.predict(pictures), pictures, strict=True):
         np.testing.assert_array_equal(answer["max"], model.predict(each)["max"])
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from .mil_ops import Operator
 
+BATCH_SIZE = 4
+"""How many inputs run stacked at a time. Larger stacks outgrow the processor's cache and are slower."""
+
 BATCH_TOLERANCE = 0.02
 """How far a value computed in a batch may be from the one computed alone, as a fraction of the largest value. Rounding
 to float16 adds up to less; mixing two inputs changes values altogether."""
@@ -108,26 +111,28 @@ class Interpreter:
 
     @functools.cached_property
     def is_batchable(self) -> bool:
-        """Whether inputs stacked along the first axis are answered as each alone would be.
+        """Whether BATCH_SIZE inputs stacked along the first axis are answered as each alone would be.
 
-        Found out by trying: noise runs through the program, two inputs stacked and each alone, and after every
-        operation the values must be the same. A shape that is fixed in the program, or an operation across the
+        Found out by trying: noise runs through the program, inputs stacked and each alone, and after every operation
+        the values must be the same. A shape that is fixed in the program, or an operation across the
         first axis, such as a softmax over it, shows here.
         """
         if any(not shape or shape[0] != 1 for shape in self.input_shapes.values()) or not all(
                 isinstance(n, int) for shape in self.input_shapes.values() for n in shape):
             return False
         noise = torch.Generator().manual_seed(0)
-        pair = {name: torch.rand((2, *shape[1:]), generator=noise) * 255 for name, shape in self.input_shapes.items()}
+        stack = {name: torch.rand((BATCH_SIZE, *shape[1:]), generator=noise) * 255
+                 for name, shape in self.input_shapes.items()}
         known = dict(self.overflows)
-        runs = [pair, *({name: x[i:i + 1] for name, x in pair.items()} for i in range(2))]
+        runs = [stack, *({name: x[i:i + 1] for name, x in stack.items()} for i in range(BATCH_SIZE))]
         try:
             with torch.inference_mode():
                 runs = [self._start(inputs) for inputs in runs]
                 for node in self.nodes:
                     for values in runs:
                         self.run_node(node, values)
-                    if not all(_same(*(values[name] for values in runs), self.batch_axis) for name in node.outputs):
+                    if not all(_same(*(values[name] for values in runs), axis=self.batch_axis)
+                               for name in node.outputs):
                         return False
                     for name in node.last_used:
                         for values in runs:
@@ -165,11 +170,11 @@ def _overflows(exact: Any, rounded: Any) -> bool:
     return bool((torch.isinf(rounded) & torch.isfinite(exact)).any())
 
 
-def _same(together: Any, first: Any, second: Any, axis: int) -> bool:
-    """Whether a value computed for two inputs stacked is that of each input, one after the other."""
+def _same(together: Any, *alone: Any, axis: int) -> bool:
+    """Whether a value computed for inputs stacked is that of each input, one after the other."""
     if isinstance(together, list):
-        return len(together) == len(first) + len(second)
-    apart = torch.cat([torch.atleast_1d(first), torch.atleast_1d(second)], axis).float()
+        return len(together) == sum(map(len, alone))
+    apart = torch.cat([torch.atleast_1d(value) for value in alone], axis).float()
     if together.shape != apart.shape:
         return False
     return bool((together - apart).abs().max() <= BATCH_TOLERANCE * apart.abs().max())

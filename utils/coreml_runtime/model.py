@@ -16,7 +16,7 @@ from torch import Tensor
 
 from . import neural_network
 from .errors import InputError, ModelFileError
-from .interpreter import Interpreter
+from .interpreter import BATCH_SIZE, Interpreter
 from .ml_program import MLProgram, check_operators
 from .neural_network import NeuralNetwork
 from .pipeline import KINDS as PIPELINES
@@ -24,9 +24,6 @@ from .pipeline import Pipeline
 
 ComputePrecision = Literal["float32", "float16"]
 Prediction = dict[str, Any]
-
-BATCH_SIZE = 4
-"""How many inputs run stacked at a time. Larger stacks outgrow the processor's cache and are slower."""
 
 PIL_MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": "F"}
 """The mode that a PIL image must have for each colour layout of Core ML."""
@@ -204,8 +201,10 @@ class Model:
         if isinstance(data, Mapping):
             return self._run([self._tensors(data)])[0]
         inputs = [self._tensors(each) for each in data]
-        size = BATCH_SIZE if len(inputs) > 1 and self._program.is_batchable else 1
-        return [answer for start in range(0, len(inputs), size) for answer in self._run(inputs[start:start + size])]
+        size = BATCH_SIZE if len(inputs) >= BATCH_SIZE and self._program.is_batchable else 1
+        whole = len(inputs) - len(inputs) % size  # the rest one by one: weights are packed for these two sizes only
+        stacks = [inputs[i:i + size] for i in range(0, whole, size)] + [[each] for each in inputs[whole:]]
+        return [answer for stack in stacks for answer in self._run(stack)]
 
     def _tensors(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
         if not isinstance(data, Mapping):

@@ -34,7 +34,8 @@ def is_available() -> bool:
 class PackedConv:
     """`mil_ops.conv` in two dimensions with constant weights, and an activation after it.
 
-    `input_shape` is what oneDNN chooses the packing for; other shapes are computed all the same.
+    oneDNN chooses a packing for `input_shape`, and another one for each number of inputs stacked: with the wrong one it
+    packs the weights anew in every call. Other heights and widths are computed all the same.
     """
 
     weight: Tensor
@@ -53,7 +54,7 @@ class PackedConv:
         self.packed: dict[tuple[int, ...], Tensor] = {}
         self._prepared(torch.empty(tuple(self.input_shape), device="meta"))
         if not self.is_depthwise:
-            del self.weight  # there is one packing only, and large models are held once
+            del self.weight  # packed weights can be unpacked, and large models are held once
 
     def __call__(self, x: Tensor) -> Tensor:
         x, weight, amounts = self._prepared(x)
@@ -71,8 +72,10 @@ class PackedConv:
         missing = [amount - n for amount, n in zip((amounts[0], amounts[0], amounts[1], amounts[1]), uneven)]
         if any(missing) and not self.is_depthwise:
             x, amounts, missing = pad_spatial(x, uneven), [0, 0], [0, 0, 0, 0]
-        if tuple(missing) not in self.packed:
-            self.packed[tuple(missing)] = torch.ops.mkldnn._reorder_convolution_weight(
-                pad_spatial(self.weight, missing).contiguous(), amounts, self.strides, self.dilations, self.groups,
+        key = (*missing, len(x))
+        if key not in self.packed:
+            weight = self.weight if hasattr(self, "weight") else next(iter(self.packed.values())).to_dense()
+            self.packed[key] = torch.ops.mkldnn._reorder_convolution_weight(
+                pad_spatial(weight, missing).contiguous(), amounts, self.strides, self.dilations, self.groups,
                 list(x.shape))
-        return x, self.packed[tuple(missing)], amounts
+        return x, self.packed[key], amounts
