@@ -46,7 +46,12 @@ refresh: setup
 	@PHOTOS= .venv/bin/python -m utils.course --refresh $(NOTEBOOK)
 
 test: setup
+ifneq ($(strip $(ARGS)),)
 	@.venv/bin/python -m pytest $(ARGS)
+else
+	@.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile; unit_tests=$$?; \
+		.venv/bin/python -m pytest notebooks && exit $$unit_tests
+endif
 
 lab: setup
 	@.venv/bin/python -m jupyterlab --ServerApp.root_dir=notebooks $(ARGS)

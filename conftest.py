@@ -23,20 +23,14 @@ from utils.paths import ROOT  # noqa: E402
 os.environ.update(course.kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
 
 NOTEBOOKS = course.find_notebooks(ROOT / "notebooks")
-ALL_TESTS = pytest.StashKey()  # whether all were asked for, as by make test
+MEASURED = pytest.StashKey()  # whether the unit tests were asked for, all of them, as by make test
 LEFT_OUT = {path: why for path, why in zip(NOTEBOOKS, map(course.why_left_out, NOTEBOOKS)) if why}
 
 
 def pytest_configure(config):
-    config.stash[ALL_TESTS] = (config.args_source is pytest.Config.ArgsSource.TESTPATHS
-                               and not config.option.keyword and not config.option.collectonly)
-    if not config.stash[ALL_TESTS]:
+    config.stash[MEASURED] = config.args == ["tests"] and not config.option.keyword and not config.option.collectonly
+    if not config.stash[MEASURED]:
         LINES.stop()  # the lines that a few tests run say nothing
-
-
-def pytest_runtest_logstart(nodeid):
-    if nodeid.split("::")[0].endswith(".ipynb"):  # a test of a document may have a notebook's name in its own
-        LINES.stop()  # nbval kills its kernels before they could tell what they ran
 
 
 class LeftOut(pytest.File):
@@ -92,7 +86,7 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(f"{total:6.0f} s  {file}")
     for path, why in LEFT_OUT.items():
         terminalreporter.write_line(f"left out: {path.relative_to(ROOT)}, {why}")
-    if config.stash[ALL_TESTS]:
+    if config.stash[MEASURED]:
         LINES.stop()
         total, low = LINES.found()
         terminalreporter.write_line(f"{total:4.0f} %    of the lines of utils are run by the unit tests")
