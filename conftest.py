@@ -50,6 +50,11 @@ def pytest_collect_file(file_path, parent):
     return [LeftOut.from_parent(parent, path=file_path)] if file_path in LEFT_OUT else collectors
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):  # pytest-xdist kills its workers
+        measured.save_in_a_worker()
+
+
 def pytest_unconfigure():
     shutil.rmtree(os.environ["EXPORTED"], ignore_errors=True)
 

@@ -14,6 +14,14 @@ WANTED = 90  # per cent of lines
 VARIABLE = "COVERAGE_PROCESS_CONFIG"  # by which coverage tells child processes to measure, too
 
 
+def save_in_a_worker():
+    """Writes what a process has run that was started by a measured one, where it may be killed before its end."""
+    measuring = coverage.Coverage.current()
+    if measuring:
+        measuring.stop()
+        measuring.save()
+
+
 class Lines:
     """Lines run from `start` to `stop`, by this process and by those that it starts."""
 
