@@ -6,10 +6,6 @@
 export PYTHONPATH := $(CURDIR)
 # A kernel of the same name in the user's home must not take the place of the environment's.
 export JUPYTER_PREFER_ENV_PATH := 1
-# glibc gives an array of more than 32 MB back to the system when it is freed, and pays for the next one page by page:
-# a fifth of the time of training with PyTorch. Other C libraries do not read these two.
-export MALLOC_MMAP_THRESHOLD_ ?= 1073741824
-export MALLOC_TRIM_THRESHOLD_ ?= 2147483648
 # Without a home that can be written to, as in a container or a computer lab, Jupyter does not start: lend it one.
 ifneq ($(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes),yes)
 export HOME := $(shell mktemp -d)
