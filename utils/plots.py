@@ -205,7 +205,6 @@ def reliability_diagram(before, after, names=("before", "after")):
     axis.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="calibrated")
     for i, (confidence, accuracy, n) in enumerate((before, after)):
         filled = n > 0
-        axis.plot(confidence[filled], accuracy[filled], color=PALETTE[2 * i], linestyle=("--", "-")[i], linewidth=1)
         axis.scatter(confidence[filled], accuracy[filled], 12 + 400 * n[filled] / n.sum(), color=PALETTE[2 * i],
                      marker=MARKERS[i], alpha=0.8, label=names[i])
     axis.set(xlabel="confidence: largest probability", ylabel="share of right answers", xlim=(0, 1.03), ylim=(0, 1.03))
