@@ -1,12 +1,15 @@
 """Augmentation and training, on a few real photographs."""
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from utils.lesson import quiet
 
 quiet("tensorflow")
+
+import tensorflow as tf  # noqa: E402
 
 from utils import keras_recipe as recipe  # noqa: E402
 from utils.backbone import scale_pixels  # noqa: E402
@@ -108,6 +111,30 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96, batch_size=4,
                      keep=1, verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(tuned, model.get_weights()))
+
+
+@pytest.mark.parametrize("capabilities, expected", [
+    ({"avx512_bf16": True, "amx_bf16": False}, True), ({"amx_bf16": True}, True), ({"avx512_bf16": False}, False),
+    ({}, False),
+])
+def test_bfloat16_is_for_processors_that_have_it(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert recipe.has_bfloat16() == expected
+
+
+def test_convolutions_compute_in_bfloat16_where_asked_and_in_float32_afterwards():
+    x, weights = [np.random.RandomState(0).rand(*shape).astype("float32") for shape in ((1, 8, 8, 64), (1, 1, 64, 32))]
+    exact = x.astype("float64") @ weights[0].astype("float64")
+
+    def rounding():
+        """The largest relative error of a graph that TensorFlow compiles now."""
+        compiled = tf.function(lambda pictures: tf.nn.conv2d(pictures, weights, 1, "SAME"))
+        return (np.abs(compiled(x) - exact) / exact).max()
+
+    assert rounding() < 1e-5
+    with recipe._convolutions_in_bfloat16(recipe.has_bfloat16()):
+        assert (rounding() > 1e-4) == recipe.has_bfloat16()
+    assert rounding() < 1e-5
 
 
 def test_a_stranger_is_answered_evenly_and_seen_twice_in_a_pass():

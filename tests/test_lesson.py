@@ -86,6 +86,13 @@ def test_quiet_imports_tensorflow_and_coremltools_without_a_word():
     assert done.stdout == done.stderr == ""
 
 
+def test_quiet_keeps_tensorflow_away_from_coremltools_but_not_from_the_notebook():
+    code = ("import sys; from utils.lesson import quiet; quiet('coremltools'); print('tensorflow' in sys.modules); "
+            "import tensorflow; print(tensorflow.__name__)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "tensorflow"]
+
+
 def test_silent_stderr_discards_what_native_code_writes(capfd):
     import os
 
