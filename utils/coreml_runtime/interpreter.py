@@ -174,7 +174,15 @@ def _same(together: Any, *alone: Any, axis: int) -> bool:
     """Whether a value computed for inputs stacked is that of each input, one after the other."""
     if isinstance(together, list):
         return len(together) == sum(map(len, alone))
-    apart = torch.cat([torch.atleast_1d(value) for value in alone], axis).float()
-    if together.shape != apart.shape:
+    alone = [torch.atleast_1d(value) for value in alone]
+    lengths = [value.shape[axis] for value in alone]
+    if together.ndim != alone[0].ndim or together.shape[axis] != sum(lengths):
         return False
-    return bool((together - apart).abs().max() <= BATCH_TOLERANCE * apart.abs().max())
+    limit = BATCH_TOLERANCE * max(_largest(value) for value in alone)
+    return all(piece.shape == value.shape and _largest(piece.float() - value.float()) <= limit
+               for piece, value in zip(together.split(lengths, axis), alone))
+
+
+def _largest(value: Tensor) -> float:
+    """The largest absolute value, in one pass over the values; NaN where one is NaN."""
+    return max(abs(end.item()) for end in torch.aminmax(value.float()))
