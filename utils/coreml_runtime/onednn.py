@@ -74,7 +74,8 @@ class PackedConv:
             x, amounts, missing = pad_spatial(x, uneven), [0, 0], [0, 0, 0, 0]
         key = (*missing, len(x))
         if key not in self.packed:
-            weight = self.weight if hasattr(self, "weight") else next(iter(self.packed.values())).to_dense()
+            was_deleted = self.packed and not self.is_depthwise
+            weight = next(iter(self.packed.values())).to_dense() if was_deleted else self.weight
             self.packed[key] = torch.ops.mkldnn._reorder_convolution_weight(
                 pad_spatial(weight, missing).contiguous(), amounts, self.strides, self.dilations, self.groups,
                 list(x.shape))
