@@ -99,6 +99,12 @@ def test_without_a_folder_other_nothing_is_said_about_the_unknown(model, folder)
     assert "unknown" not in evaluate.evaluate(model, folder)
 
 
+def test_strangers_are_left_out_where_asked(model, folder):
+    known, everything = evaluate.evaluate(model, folder, strangers=False), evaluate.evaluate(model, folder)
+    assert "unknown" in everything and "unknown" not in known
+    assert known["confusion"] == everything["confusion"]
+
+
 def test_a_split_of_photos_csv_is_evaluated_alone(model, folder):
     rows = ["file,label,session,split"] + [f"blau/{i}.jpg,blau,s{i},{'test' if i < 3 else 'train'}" for i in range(4)]
     (folder / "photos.csv").write_text("\n".join(rows))

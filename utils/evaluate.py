@@ -167,8 +167,9 @@ def read_folder(folder, split=None):
     return table.reset_index(drop=True)
 
 
-def evaluate(model_path, folder, split=None, compute_precision="float32"):
-    """Runs a model on a folder of photographs; shows a progress bar on a terminal.
+def evaluate(model_path, folder, split=None, compute_precision="float32", strangers=True):
+    """Runs a model on a folder of photographs, without those of `other` where strangers=False; shows a progress bar on a
+    terminal.
 
     Returns a dictionary:
     accuracy, interval: top-1 accuracy 0..1 on the model's classes and its 95 % Wilson interval [low, high]; n: of how
@@ -180,6 +181,7 @@ def evaluate(model_path, folder, split=None, compute_precision="float32"):
     """
     model = load_classifier(model_path, compute_precision)
     table = read_folder(folder, split)
+    table = table if strangers else table[table["label"] != photos.OTHER].reset_index(drop=True)
     strange = sorted(set(table["label"]) - set(model.labels) - {photos.OTHER})
     if strange:
         raise EvaluationError(f"{folder}: {model_path} does not know the class {', '.join(strange)}; it knows "

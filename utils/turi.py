@@ -237,10 +237,12 @@ def run_file(model, pictures, names):
 
 
 def evaluate_files(files):
-    """evaluate.evaluate, by the main environment, for each (model file, split) on PHOTOS: a list of its results."""
+    """evaluate.evaluate, by the main environment, for each (model file, split) on the known classes of PHOTOS: a list of
+    its results."""
     code = ("import sys, json; sys.modules['tensorflow'] = None\n"  # coremltools would import it, to convert
             "from utils import evaluate, paths\n"
-            "results = [evaluate.evaluate(file, paths.PHOTOS, split) for file, split in json.loads(sys.argv[1])]\n"
+            "results = [evaluate.evaluate(file, paths.PHOTOS, split, strangers=False)\n"
+            "           for file, split in json.loads(sys.argv[1])]\n"
             "print(json.dumps(results))")
     return json.loads(in_main_environment("-c", code, json.dumps([(str(file), split) for file, split in files])))
 
