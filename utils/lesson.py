@@ -34,7 +34,7 @@ def quiet(*modules):
     warnings.filterwarnings("ignore")
     for name in ("tensorflow", "coremltools", "absl", "torch.onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    hidden = "coremltools" in modules and not {"tensorflow"} & {*modules, *sys.modules}
+    hidden = "coremltools" in modules and "tensorflow" not in {*modules, *sys.modules}
     if hidden:
         sys.modules["tensorflow"] = None
     try:
