@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils import coreml_runtime
-from utils.coreml_runtime import InputError, ModelFileError
+from utils.coreml_runtime import InputError, ModelFileError, interpreter
+from utils.coreml_runtime.mil_ops import OPERATORS
 from utils.coreml_runtime.ml_program import MLProgram
 from utils.coreml_runtime.model import _quiet
 
@@ -429,6 +430,28 @@ def test_an_overflow_is_told_by_the_operation_and_the_operator(tmp_path):
     again.predict({"x": np.float32([[1, 200]])})
     again.predict([{"x": np.float32([[1, 2]])}] * 4)
     assert again.overflows == {"too_large": "mul"}, "trying whether inputs can be stacked has forgotten it"
+
+
+KEEPING_ARGUMENTS = {"relu": {}, "relu6": {}, "reshape": {"shape": [2, -1]}, "transpose": {"perm": [0, 2, 1]},
+                     "expand_dims": {"axes": [0]}, "squeeze": {}, "concat": {"axis": 1},
+                     "split": {"axis": 1, "num_splits": 2}}
+
+
+@pytest.mark.parametrize("name", sorted(interpreter.KEEPING))
+def test_operators_that_keep_values_make_no_new_ones_of_what_is_rounded(name):
+    x = (torch.randn(2, 4, 6, generator=torch.Generator().manual_seed(0)) * 100).half().float()
+    results = OPERATORS[name].compute(**{"values": [x, x]} if name == "concat" else {"x": x}, **KEEPING_ARGUMENTS[name])
+    for result in results if isinstance(results, tuple) else (results,):
+        assert result.numel() and torch.equal(result, result.half().float())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("value, largest", [(-7.5, 7.5), (np.inf, np.inf), (-np.inf, np.inf), (np.nan, np.nan)])
+def test_the_largest_value_is_found_wherever_it_lies_in_memory(layout, value, largest):
+    x = torch.ones(2, 3, 4, 5).contiguous(memory_format=layout)
+    x[1, 2, 3, 1] = value
+    for view in (x, x.permute(0, 2, 3, 1), x[:, 1:, :, 1:4:2], x[1:].expand(3, 3, 4, 5), x[1, 2, 3, 1]):
+        assert np.array_equal(interpreter._largest(view), largest, equal_nan=True)
 
 
 def compressions():
