@@ -296,8 +296,8 @@ def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False, res
             print(f"{notebook.name}: {seconds[notebook.name]:.0f} s", flush=True)
         if resume:
             progress.forget()
-    ran = f"{len(seconds)} of {len(notebooks)}" if left_out or done else f"All {len(seconds)}"
-    print(f"\n{ran} notebooks ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
+    ran = f"{len(seconds)} of {len(notebooks)} notebooks"
+    print(f"\n{ran} ran, in {sum(seconds.values()):.0f} s. Made in {shown(exported)}:")
     for name, size in made_since(exported, progress.started):
         print(f"{size / 1e6:8.2f} MB  {name}")
 
