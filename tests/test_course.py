@@ -172,6 +172,19 @@ def test_photographs_are_imported_for_the_notebooks_and_not_touched(tmp_path):
     assert (tmp_path / "out" / "photos.txt").read_text() == str(folder)
 
 
+def test_notebook_02_trains_on_the_fewest_photographs_that_the_course_takes(tmp_path):
+    """Two classes, three sessions of a photograph: one of each class to train on, less than a batch."""
+    for label in ("relay", "piezo"):
+        for session in ("40", "41", "42"):
+            path = tmp_path / "mine" / f"my {label}" / f"table {session}" / "1.jpg"
+            path.parent.mkdir(parents=True)
+            photos.read_photo(TABLETOP / label / f"{label}-{session}_0.jpg", (200, 150)).save(path)
+    done = run(ROOT / "notebooks" / "02_fastai_transfer_learning.ipynb", EXPORTED=str(tmp_path / "out"),
+               PHOTOS=str(tmp_path / "mine"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "tabletop_fastai.safetensors").exists()
+
+
 def test_photos_is_relative_to_the_course_and_a_wrong_one_stops_it(tmp_path):
     path = notebook(tmp_path, "01_a", "1")
     for folder, message in (("no such folder", "PHOTOS: no such folder"), ("tools", "tools"),

@@ -213,3 +213,10 @@ def test_an_untrained_network_is_refused():
 @pytest.mark.parametrize("photographs, epochs", [(10_000_000, 2), (torch_recipe.TRAINED_PHOTOGRAPHS // 5, 5), (12, 40)])
 def test_few_photographs_are_looked_at_more_often(photographs, epochs):
     assert torch_recipe.epochs_for(photographs) == epochs
+
+
+@pytest.mark.parametrize("most", [32, 4])
+def test_fewer_photographs_than_a_batch_are_trained_on_all_the_same(table, most):
+    dls = DataBlock((torch_recipe.PhotoBlock(SIDE), CategoryBlock), get_x=ColReader("file"), get_y=ColReader("label"),
+                    splitter=ColSplitter()).dataloaders(table, bs=torch_recipe.batch_size(table, most), num_workers=0)
+    assert sum(len(labels) for _, labels in dls.train) == 8

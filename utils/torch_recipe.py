@@ -192,6 +192,15 @@ def epochs_for(photographs):
     return min(max(round(TRAINED_PHOTOGRAPHS / photographs), 2), 40)
 
 
+def batch_size(table, most=32):
+    """`most`, or the number of training photographs where there are fewer. fastai leaves out a last batch that is not
+    full: of fewer photographs than a batch, none would be trained on, and lr_find would divide by zero.
+
+    table: a DataFrame with the truth values `is_valid`.
+    """
+    return min(most, int((~table["is_valid"]).sum()))
+
+
 def callbacks_for_cpu(sides=TRAINING_SIDES):
     """The callbacks that make fastai fast on this computer."""
     return [ChannelsLast(), ProgressiveResizing(sides)] + [Bfloat16OnCPU()] * bfloat16_is_faster()
