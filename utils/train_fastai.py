@@ -63,7 +63,7 @@ def learner(folder, table, batch, side):
     table = table[table["label"].isin(names) & (table["split"] != "test")]
     table = table.assign(is_valid=table["split"] == "valid")
     trained, processes = (~table["is_valid"]).sum(), max(num_distrib(), 1)
-    each = int(min(batch, trained)) // processes
+    each = torch_recipe.batch_size(table, batch) // processes
     if each < 2:
         raise photos.PhotoError(f"{processes} processes share {batch} photographs a step, of {trained} for training: "
                                 "each needs two or more. Take fewer processes.")
