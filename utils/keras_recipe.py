@@ -12,6 +12,7 @@ import tensorflow as tf
 import torch
 
 from utils.backbone import IMAGE_SIZE, keras_backbone, scale_pixels
+from utils.paths import SEED
 
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
@@ -173,7 +174,7 @@ def shares_of(targets, classes):
     return tf.where(targets[:, None] < 0, 1 / classes, tf.one_hot(targets, classes))
 
 
-def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=0):
+def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=SEED):
     """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), `shares_of` their targets (B, classes)).
 
     pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for what is none of the classes. Each pass is shuffled anew
@@ -207,7 +208,7 @@ def build_classifier(classes, dropout=0.2):
     Batch norm keeps its ImageNet statistics, which a few hundred pictures would only blur, and is therefore folded.
     """
     backbone = keras_backbone(input_shape=(None, None, 3), fold_batch_norm=True)
-    x = keras.layers.Dropout(dropout, seed=0, name="dropout")(backbone.output)
+    x = keras.layers.Dropout(dropout, seed=SEED, name="dropout")(backbone.output)
     x = keras.layers.Dense(classes, kernel_initializer="zeros", name="logits")(x)
     return keras.Model(backbone.input, keras.layers.Softmax(name="probabilities")(x), name="classifier")
 
@@ -247,7 +248,7 @@ def _loss():
 
 
 def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=10, size=192,
-               learning_rate=2e-3, settings=Augmentation(), seed=0):
+               learning_rate=2e-3, settings=Augmentation(), seed=SEED):
     """Trains the head of a classifier on features of the frozen backbone, computed once for augmented copies of the
     pictures, at least HEAD_EXAMPLES in all; the weights are averaged. Returns Keras' History.
 
@@ -271,7 +272,7 @@ def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=1
 
 def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv",
               steps=FINE_TUNING_STEPS, size=192, learning_rate=3e-4, weight_decay=0.01, batch_size=32,
-              keep=0.2, settings=Augmentation(), seed=0, verbose=2):
+              keep=0.2, settings=Augmentation(), seed=SEED, verbose=2):
     """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
     History with CHECKPOINTS entries; its validation is of the averaged weights.
 

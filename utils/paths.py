@@ -1,7 +1,7 @@
-"""Where things are. Two environment variables move them: PHOTOS and EXPORTED.
+"""What the environment decides: where things are (PHOTOS, EXPORTED) and which seed trains (COURSE_SEED).
 
-A relative value of either counts from the root of the course, the folder that `make` is called in, and not from
-notebooks/, the folder that the kernels run in.
+A relative folder counts from the root of the course, the folder that `make` is called in, and not from notebooks/, the
+folder that the kernels run in.
 """
 import os
 from pathlib import Path
@@ -17,6 +17,10 @@ def _folder(variable, default):
 
 PHOTOS = _folder("PHOTOS", TABLETOP)  # the photographs that the notebooks work on: one folder a class, or a photos.csv
 EXPORTED = _folder("EXPORTED", ROOT / "exported")  # what the notebooks write
+
+# Of everything random in the recipes and notebooks. `make findings` trains with several, to see how much of an accuracy
+# is luck; the stored outputs belong to 0.
+SEED = int(os.environ.get("COURSE_SEED") or 0)
 
 
 def exported(*parts):

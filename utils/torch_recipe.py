@@ -33,6 +33,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from utils import photos
 from utils.backbone import PIXEL_MEAN, PIXEL_STD, scale_pixels, torch_backbone
 from utils.lesson import written_whole
+from utils.paths import SEED
 
 SIDE = 256  # pixels of the square that the network answers for: that of the bundled photographs; a multiple of 32
 TRAINING_SIDES = (128, 192)  # of the crops in the first half of a training and in the second
@@ -220,7 +221,7 @@ def predict(model, pictures):
     return _in_batches(lambda x: model(x).softmax(1), pictures)
 
 
-def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=0):
+def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=SEED):
     """Trains the head of a classifier on its features of uint8 RGB pictures (N, H, W, 3), computed once; targets:
     integers (N,). Much quicker than notebook 02 and not as good. Changes the model and leaves it in evaluation mode."""
     body, (pool, flatten, *layers) = model

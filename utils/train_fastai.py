@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from utils import photos, torch_recipe  # torch_recipe comes before fastai
+from utils.paths import SEED
 import torch
 from accelerate.utils import gather_object
 from fastai.distributed import DistributedDL, DistributedTrainer
@@ -92,7 +93,7 @@ def train(folder, table, out, epochs=None, batch=32, side=torch_recipe.SIDE):
     of validation}. Raises photos.PhotoError, and RuntimeError when the processes end with different weights.
     """
     rank = rank_distrib()
-    set_seed(rank)  # each process augments differently; weights and order are the first one's
+    set_seed(SEED + rank)  # each process augments differently; weights and order are the first one's
     learn, count = learner(folder, table, batch, side), Count()
     learn.add_cb(count)
     if num_distrib() > 1:

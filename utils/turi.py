@@ -24,7 +24,7 @@ from turicreate.toolkits.image_analysis import image_analysis
 from utils import photos
 from utils.backbone import HEAD_CHANNELS, IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone
 from utils.lesson import written_whole
-from utils.paths import PHOTOS, ROOT, exported
+from utils.paths import PHOTOS, ROOT, SEED, exported
 
 BACKBONE = "efficientnet_lite0"
 EARLY, EARLY_STAGE = "efficientnet_lite0_stage5", 5
@@ -196,7 +196,7 @@ def features(images, name=BACKBONE):
     return image_analysis.get_deep_features(images, name, verbose=False)
 
 
-def cross_validated(fit, features, labels, keys, folds=5, seed=0):
+def cross_validated(fit, features, labels, keys, folds=5, seed=SEED):
     """Right or wrong, as N truth values, for each photograph, asked of a model that has seen none with the same key.
 
     fit: a function from features (SArray) and labels to a model; features, labels, keys: of N photographs. Keys are
