@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course refresh test lab slides demo render bench check-pins clean
+.PHONY: help setup course refresh test lab slides demo render bench findings check-pins clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
@@ -27,6 +27,7 @@ help:
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
 	@echo "make bench                training, inference, the course, several processes: seconds and ratios"
+	@echo "make findings             measure how much accuracies and the like differ between runs (hours; CONTRIBUTING.md)"
 	@echo "make check-pins           which pins are behind what pip finds today"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"
 
@@ -64,6 +65,9 @@ render:
 
 bench: setup
 	@.venv/bin/python -m utils.bench
+
+findings: setup
+	@.venv/bin/python -m tools.findings $(ARGS)
 
 check-pins: setup
 	@.venv/bin/python -m utils.pins

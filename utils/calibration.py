@@ -58,11 +58,11 @@ def calibration_error(probabilities, targets, bins=10):
 def choose_threshold(right, keep=0.95):
     """The largest threshold that at least the share `keep` of the scores reaches, rounded down to three decimals.
 
-    right: scores 0..1 of answers that are right. Raises ValueError where there is none.
+    right: scores 0..1 of answers that are right; where there is none, nothing is lost by the largest threshold, 1.
     """
     ordered = np.sort(right)
     if not len(ordered):
-        raise ValueError("There is no right answer to keep.")
+        return 1.0
     return float(np.floor(1000 * ordered[int(np.floor((1 - keep) * len(ordered) + 1e-9))]) / 1000)
 
 

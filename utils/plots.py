@@ -260,6 +260,28 @@ def shares(table, xlabel, reference=None):
     return figure
 
 
+def run_spread(runs, today):
+    """What findings came to in measured runs: a row per finding, a dot per run, a line where today's value lies.
+
+    runs: a DataFrame with the columns name, instructions and value (shares, 0..1), as findings.read_runs gives it;
+    today: {name: value}, in the order of the rows.
+    """
+    figure, axes = _figure(8, 1.2 + 0.55 * len(today))
+    axis, kinds = axes[0, 0], sorted(set(runs["instructions"]))
+    for row, (name, value) in enumerate(today.items()):
+        for kind, (colour, marker) in zip(kinds, zip(PALETTE, MARKERS)):
+            found = runs.loc[(runs["name"] == name) & (runs["instructions"] == kind), "value"]
+            height = row + (kinds.index(kind) + 1) / (len(kinds) + 1) - 0.5  # a lane per kind: dots do not hide others
+            axis.plot(100 * found, np.full(len(found), height), marker, color=colour, alpha=0.8,
+                      label=None if row else kind)
+        axis.plot([100 * value] * 2, [row - 0.45, row + 0.45], "--", color="black", label=None if row else "this run")
+    axis.set_yticks(range(len(today)), [_short(name) for name in today])
+    axis.set(xlabel="percent", ylim=(len(today) - 0.5, -0.5))
+    axis.grid(axis="x", alpha=0.3)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
+    return figure
+
+
 def routes_chart(table):
     """The open routes' accuracy on the test photographs with its interval, and their megabytes.
 
