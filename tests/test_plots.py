@@ -130,3 +130,19 @@ def test_the_routes_chart_has_a_dot_and_a_bar_a_route():
     figure = plots.routes_chart(table)
     assert {"a → b", "a → c", "megabytes"} <= set(drawn(figure)) and " 13.5" in drawn(figure)
     assert [bar.get_width() for bar in figure.axes[1].patches] == [13.5, 2.4]
+
+
+def test_the_spread_of_runs_has_a_dot_for_each_run_and_a_line_for_this_one():
+    runs = pd.DataFrame({"name": ["a", "a", "b", "c"], "instructions": ["AVX2", "native", "AVX2", "AVX2"],
+                         "value": [0.9, 0.95, 0.8, 0.1]})
+    figure = plots.run_spread(runs, {"a": 0.92, "b": 0.85})
+    dots = sorted(round(float(x)) for line in figure.axes[0].lines if line.get_linestyle() == "None"
+                  for x in line.get_xdata())
+    assert dots == [80, 90, 95]
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_linestyle() == "--"] == [92, 85]
+    assert {"AVX2", "native", "this run", "a", "b", "percent"} <= set(drawn(figure))
+
+
+def test_the_spread_can_be_drawn_before_anything_was_measured():
+    empty = pd.DataFrame(columns=["name", "instructions", "value"])
+    assert "this run" in drawn(plots.run_spread(empty, {"a": 0.92}))
