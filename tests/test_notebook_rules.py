@@ -55,6 +55,10 @@ def has_short_cells(notebook):
     return all(len(cell.source.splitlines()) <= 15 for cell in code(notebook))
 
 
+def has_narrow_lines(notebook):
+    return all(len(line) <= 88 for cell in code(notebook) for line in cell.source.splitlines())
+
+
 def has_small_outputs(notebook):
     return all(len(json.dumps(cell.outputs)) < 300_000 for cell in code(notebook))
 
@@ -97,7 +101,8 @@ def has_no_assert_about_training(notebook):
 
 
 RULES = [is_executed_in_order, has_no_stderr, has_no_error, has_no_absolute_path, has_alt_text, has_short_cells,
-         has_small_outputs, has_its_kernel, has_30_to_90_cells, has_asserts_that_speak, has_no_assert_about_training]
+         has_narrow_lines, has_small_outputs, has_its_kernel, has_30_to_90_cells, has_asserts_that_speak,
+         has_no_assert_about_training]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -146,6 +151,7 @@ SPOILT = [
     (has_alt_text, source_of(0, "<img src='a.png'>")),
     (has_alt_text, source_of(0, "<img src='a.png' alt=''>")),
     (has_short_cells, source_of(-1, "x = 1\n" * 16)),
+    (has_narrow_lines, source_of(-1, f"print({'1' * 82})")),
     (has_small_outputs, outputs_of_last(output("display_data", data={"image/png": "A" * 300_000}))),
     (has_its_kernel, lambda notebook: notebook.metadata.kernelspec.update(name="python3.11")),
     (has_its_kernel, lambda notebook: notebook.metadata.pop("kernelspec")),
