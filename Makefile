@@ -26,7 +26,7 @@ help:
 	@echo "make demo PORT=8123       the same at another port"
 	@echo "make render               render the missing pictures of data/tabletop with Blender (hours; .venv-studio)"
 	@echo "make render SHARD=1/4     a quarter of them, on one of four machines"
-	@echo "make bench                training, inference, the course, several processes: seconds and ratios"
+	@echo "make bench                training, inference, a busy computer, the course: seconds and ratios"
 	@echo "make findings             measure how much accuracies and the like differ between runs (hours; CONTRIBUTING.md)"
 	@echo "make check-pins           which pins are behind what pip finds today"
 	@echo "make clean                remove the environments and caches; exported/ and data/ stay"

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from utils import bench, bench_inference, bench_scale, bench_training, paths, photos
+from utils import bench, bench_busy, bench_inference, bench_scale, bench_training, paths, photos
 from utils.bench_inference import RUNTIME, compare, take_turns
 from utils.bench_training import DEFAULT, KERAS, RECIPE, Record, compare_training
 
@@ -89,7 +89,7 @@ def test_a_table_is_added_to_those_of_the_other_part(tmp_path):
 
 def test_a_part_that_does_not_exist_is_one_sentence(capsys):
     assert bench.main(["cooking"]) == 2
-    assert capsys.readouterr().err == "No such part: cooking. There are training, inference, scale, course.\n"
+    assert capsys.readouterr().err == "No such part: cooking. There are training, inference, scale, busy, course.\n"
 
 
 def test_the_course_is_told_notebook_by_notebook_beside_set_up(tmp_path, monkeypatch, capsys):
@@ -123,3 +123,66 @@ def test_a_training_that_fails_stops_the_scale_part(tmp_path, capfd):
     with pytest.raises(RuntimeError, match="one process ended with exit code 1"):
         bench_scale.train(bench_scale.ONE, tmp_path / "nothing", tmp_path / "a.safetensors")
     assert "no such folder" in capfd.readouterr().err
+
+
+def test_a_rate_leaves_out_the_beginning_and_counts_at_least_one_batch_to_its_end(monkeypatch):
+    clock = iter([0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 0.0, 90.0, 94.0])
+    monkeypatch.setattr(bench_busy, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(bench_busy, "SETTLED", 2.0)
+    rate = bench_busy.Rate(8)
+    assert [rate.add(16) for _ in range(5)] == [True, True, True, True, False]
+    assert rate.result() == 3 * 16 / 8
+    slow = bench_busy.Rate(8)
+    assert [slow.add(16) for _ in range(2)] == [True, False] and slow.result() == 4
+
+
+def test_quiet_and_busy_take_turns_and_the_busy_program_ends_with_each(monkeypatch):
+    events = []
+
+    class Program:
+        def __init__(self, command):
+            events.append("starts")
+
+        def kill(self):
+            events.append("ends")
+
+        def wait(self):
+            pass
+
+    monkeypatch.setattr(bench_busy.subprocess, "Popen", Program)
+    rates = iter([10.0, 5.0, 8.0, 2.0])
+
+    def measure():
+        events.append("works")
+        return next(rates)
+
+    assert bench_busy.take_turns(measure, turns=2) == [(10, 5), (8, 2)]
+    assert events == ["works", "starts", "works", "ends"] * 2
+
+
+def test_the_speed_that_is_kept_is_the_median_of_the_turns_ratios():
+    table = bench_busy.compare({"a": [(100, 50), (200, 20), (400, 100)]})
+    assert table.loc["a"].tolist() == [200, 50, 20, 0.25]
+
+
+def test_a_contestant_of_the_busy_part_that_fails_stops_it(tmp_path, capfd):
+    with pytest.raises(RuntimeError, match="Core ML runtime ended with exit code 1"):
+        bench_busy.measure_contestant(bench_busy.RUNTIME, tmp_path)
+    assert "there is no such" in capfd.readouterr().err
+    with pytest.raises(RuntimeError, match="nobody ended with exit code 1"):
+        bench_busy.measure_contestant("nobody", tmp_path)
+
+
+def test_a_contestant_of_the_busy_part_answers_each_line_with_a_rate(monkeypatch, tmp_path, capsys):
+    def ready(folder):
+        def work(rate):
+            while rate.add(2):
+                pass
+        return work
+
+    monkeypatch.setattr(bench_busy, "SETTLED", 0.0)
+    monkeypatch.setitem(bench_busy.CONTESTANTS, "quick", ready)
+    monkeypatch.setattr(bench_busy.sys, "stdin", ["0\n", "0.01\n"])
+    bench_busy.main("quick", tmp_path)
+    rates = [float(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rates) == 2 and min(rates) > 0

@@ -7,10 +7,13 @@ Keras; time, loading and memory.
 
 `scale` (utils/bench_scale.py): fastai's recipe on two processes that share each batch, beside one.
 
+`busy` (utils/bench_busy.py): training and the Core ML runtime beside a program that keeps a core busy, and on a quiet
+computer.
+
 `course`: the seconds of set-up and of each notebook, as the last `make course` noted them; nothing is run again.
 
-`python -m utils.bench [training] [inference] [scale] [course]` runs those parts or, without a name, all, prints their
-tables and writes them into bench.json in the exported folder.
+`python -m utils.bench [training] [inference] [scale] [busy] [course]` runs those parts or, without a name, all, prints
+their tables and writes them into bench.json in the exported folder.
 """
 import argparse
 import json
@@ -19,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from utils import bench_inference, bench_scale, bench_training, paths
+from utils import bench_busy, bench_inference, bench_scale, bench_training, paths
 from utils.lesson import written_whole
 
 
@@ -41,7 +44,8 @@ def course():
     return {"course": pd.DataFrame({"seconds": seconds})}
 
 
-PARTS = {"training": training, "inference": bench_inference.run, "scale": bench_scale.run, "course": course}
+PARTS = {"training": training, "inference": bench_inference.run, "scale": bench_scale.run, "busy": bench_busy.run,
+         "course": course}
 
 
 def write_tables(tables, file):

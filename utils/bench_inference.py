@@ -160,7 +160,7 @@ def load_once(name, folder):
     return {"seconds to load": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
 
 
-def _in_a_process(what, folder):
+def in_a_process(what, folder):
     """What `python -m utils.bench_inference WHAT FOLDER` prints. Raises RuntimeError."""
     done = subprocess.run([sys.executable, "-m", "utils.bench_inference", what, str(folder)], cwd=paths.ROOT,
                           capture_output=True, text=True)
@@ -172,7 +172,7 @@ def _in_a_process(what, folder):
 
 def loading(folder):
     """A table with a row a contestant, of load_once. Raises RuntimeError where one fails."""
-    return pd.DataFrame({name: json.loads(_in_a_process(name, folder).splitlines()[-1])
+    return pd.DataFrame({name: json.loads(in_a_process(name, folder).splitlines()[-1])
                          for name in tqdm(LOADERS, desc="loading", disable=None)}).T
 
 
@@ -180,7 +180,7 @@ def run():
     """{title: table}: one photograph, BATCH at once, and loading."""
     pictures = bundled_pictures(BATCH)
     with tempfile.TemporaryDirectory() as folder:
-        _in_a_process("networks", folder)
+        in_a_process("networks", folder)
         tables = {"inference, loading": loading(Path(folder))}
         functions = {name: load(Path(folder)) for name, load in LOADERS.items()}
         answers = {name: function(pictures) for name, function in functions.items()}

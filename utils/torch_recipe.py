@@ -11,8 +11,10 @@ Where the time of `fine_tune` goes on a CPU, and what is done about it here:
 | float32, channels first | bfloat16 where the processor is faster with it, channels last |
 | pictures of full size from the first step | smaller ones first |
 | each photograph is read in each epoch | once |
+| threads on all cores, busy or not, wait for each other | on those that other programs leave free |
 
-`python -m utils.bench training` measures what it is worth. A GPU is not used.
+`python -m utils.bench training` measures what it is worth, and `python -m utils.bench busy` the last line. A GPU is not
+used.
 """
 import functools
 import json
@@ -32,6 +34,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from utils import photos
 from utils.backbone import PIXEL_MEAN, PIXEL_STD, scale_pixels, torch_backbone
+from utils.coreml_runtime import threads
 from utils.lesson import written_whole
 from utils.paths import SEED
 
@@ -134,8 +137,8 @@ def bfloat16_is_faster():
     layer = nn.Conv2d(192, 1152, 1).to(memory_format=torch.channels_last)
     x = torch.rand(16, 192, 7, 7).contiguous(memory_format=torch.channels_last)
     seconds = {True: [], False: []}
-    for _ in range(5):
-        for bfloat16, measured in seconds.items():
+    with threads.adapted():
+        for bfloat16, measured in list(seconds.items()) * 5:
             started = time.perf_counter()
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 loss = layer(x).float().mean()
@@ -157,6 +160,22 @@ class Bfloat16OnCPU(Callback):
         self.autocast.__exit__(None, None, None)
         self.autocast = None
         self.learn.pred = self.pred.float()
+
+
+class FreeCores(Callback):
+    """Trains, and validates, with as many threads as there are cores that other programs leave free: of two cores, one
+    beside a busy program (coreml_runtime/threads.py). On a quiet computer nothing changes. Sums of gradients are added
+    up in another order by another number of threads, so that weights differ in their last digits."""
+    order = -100  # before anything computes
+
+    def before_batch(self):
+        threads.adapt()
+
+    def after_validate(self):  # get_preds and validate end with it
+        threads.restore()
+
+    def after_fit(self):
+        threads.restore()
 
 
 class ProgressiveResizing(Callback):
@@ -204,7 +223,7 @@ def batch_size(table, most=32):
 
 def callbacks_for_cpu(sides=TRAINING_SIDES):
     """The callbacks that make fastai fast on this computer."""
-    return [ChannelsLast(), ProgressiveResizing(sides)] + [Bfloat16OnCPU()] * bfloat16_is_faster()
+    return [FreeCores(), ChannelsLast(), ProgressiveResizing(sides)] + [Bfloat16OnCPU()] * bfloat16_is_faster()
 
 
 def classifier(classes):
@@ -231,11 +250,12 @@ def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=SEE
     optimizer = torch.optim.AdamW(head.parameters(), learning_rate)
     head.train()
     for _ in range(epochs):
-        for chosen in torch.randperm(len(features)).split(64):
-            if len(chosen) > 1:  # batch norm has no variance of one
-                nn.functional.cross_entropy(head(features[chosen]), targets[chosen]).backward()
-                optimizer.step()
-                optimizer.zero_grad()
+        with threads.adapted():
+            for chosen in torch.randperm(len(features)).split(64):
+                if len(chosen) > 1:  # batch norm has no variance of one
+                    nn.functional.cross_entropy(head(features[chosen]), targets[chosen]).backward()
+                    optimizer.step()
+                    optimizer.zero_grad()
     return model.eval()
 
 
@@ -244,9 +264,13 @@ def _in_batches(function, pictures, size=4):
 
     Larger batches outgrow the processor's cache: 32 take one and a half times as long a picture.
     """
+    def answer(batch):
+        with threads.adapted():
+            return function(scale_pixels(batch.float())).numpy()
+
     with torch.no_grad():
         batches = [torch.from_numpy(pictures[i:i + size]).permute(0, 3, 1, 2) for i in range(0, len(pictures), size)]
-        return np.concatenate([function(scale_pixels(batch.float())).numpy() for batch in batches])
+        return np.concatenate([answer(batch) for batch in batches])
 
 
 def save_weights(model, path, labels):

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import neural_network
+from . import neural_network, threads
 from .errors import InputError, ModelFileError
 from .interpreter import BATCH_SIZE, Interpreter
 from .ml_program import MLProgram, check_operators
@@ -199,8 +199,13 @@ class Model:
             InputError: a name is missing or not known, or a value has the wrong type, size, mode or shape.
         """
         if isinstance(data, Mapping):
-            return self._run([self._tensors(data)])[0]
+            return self.predict([data])[0]
         inputs = [self._tensors(each) for each in data]
+        with threads.adapted():
+            return self._run_all(inputs)
+
+    def _run_all(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
+        """The answers to inputs, stacked where the program allows it."""
         size = BATCH_SIZE if len(inputs) >= BATCH_SIZE and self._program.is_batchable else 1
         whole = len(inputs) - len(inputs) % size  # the rest one by one: weights are packed for these two sizes only
         stacks = [inputs[i:i + size] for i in range(0, whole, size)] + [[each] for each in inputs[whole:]]
@@ -220,6 +225,7 @@ class Model:
 
     def _run(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
         """The answers to inputs, which are stacked along the first axis if there are several."""
+        threads.adapt()
         if len(inputs) == 1:
             outputs = self._program.run(inputs[0])
             return [{name: self._answer(name, outputs[name], None) for name in self.output_names}]
