@@ -1,5 +1,7 @@
 """ios/TabletopAR as far as it can be checked without Xcode: the Swift code parses, the property lists are whole, and
-the project names the files that are there. Nothing is compiled here."""
+the project names the files that are there. Nothing is compiled here. And whoever takes the final model, the app or
+another, takes the file that notebook 06 writes."""
+import json
 import plistlib
 import re
 
@@ -8,7 +10,8 @@ import tree_sitter
 import tree_sitter_swift
 from openstep_parser import OpenStepDecoder
 
-from utils.paths import ROOT
+from utils import demo
+from utils.paths import EXPORTED, ROOT
 
 APP = ROOT / "ios" / "TabletopAR"
 SWIFT = sorted(APP.rglob("*.swift"))
@@ -96,13 +99,6 @@ def test_every_swift_file_is_compiled():
     assert len(model) == 1 and compiled == swift | model
 
 
-def test_the_model_is_taken_from_where_the_notebooks_write_it():
-    reference = next(each for each in project()[0].values() if each.get("lastKnownFileType") == "folder.mlpackage")
-    assert reference["sourceTree"] == "SOURCE_ROOT"
-    assert (APP / reference["path"]).resolve() == ROOT / "exported" / "TabletopClassifier.mlpackage"
-    assert 'forResource: "TabletopClassifier"' in (APP / "TabletopAR" / "PartClassifier.swift").read_text()
-
-
 def test_the_information_property_list_asks_for_the_camera():
     with open(APP / "TabletopAR" / "Info.plist", "rb") as file:
         info = plistlib.load(file)
@@ -119,3 +115,56 @@ def test_the_same_files_and_versions_as_the_readme_says():
     assert len(targets) == 1 and f"iOS {targets.pop().removesuffix('.0')}" in readme
     for path in SWIFT:
         assert path.name in readme
+
+
+# ---- the final model -------------------------------------------------------------------------------------------------
+
+PACKAGE = re.compile(r"TabletopClassifier\w*\.mlpackage")
+
+
+def code(notebook):
+    cells = json.loads((ROOT / "notebooks" / notebook).read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+
+
+def final_model():
+    """The name under which notebook 06 saves the final model in exported/."""
+    name, = re.findall(r'^FINAL = exported\("([^"]+)"\)', code("06_on_the_phone.ipynb"), re.MULTILINE)
+    return name
+
+
+def test_only_notebook_06_writes_the_final_model():
+    assert f'exported("{final_model()}")' not in code("05_tensorflow_to_coreml.ipynb")
+
+
+def test_the_app_takes_the_final_model():
+    reference = next(each for each in project()[0].values() if each.get("lastKnownFileType") == "folder.mlpackage")
+    assert reference["sourceTree"] == "SOURCE_ROOT"
+    assert (APP / reference["path"]).resolve() == ROOT / "exported" / final_model()
+    swift = (APP / "TabletopAR" / "PartClassifier.swift").read_text()
+    assert re.findall(r'forResource: "(\w+)"', swift) == [final_model().removesuffix(".mlpackage")]
+    assert set(PACKAGE.findall(PROJECT + swift)) == {final_model()}
+
+
+def test_the_page_takes_the_final_model():
+    assert demo.PACKAGE == EXPORTED / final_model()
+
+
+@pytest.mark.parametrize("page", ["ios/README.md", "web/README.md"])
+def test_the_readmes_of_app_and_page_name_the_final_model(page):
+    assert set(PACKAGE.findall((ROOT / page).read_text())) == {final_model()}
+
+
+def listed():
+    """{file in exported/: the notebook that writes it}, as exported/README.md has it."""
+    rows = re.findall(r"^\| (`.+?) \| (.+?) \|", (ROOT / "exported" / "README.md").read_text(), re.MULTILINE)
+    return {file: notebook for files, notebook in rows for file in re.findall(r"`([^`]+)`", files)}
+
+
+def test_the_list_of_what_is_exported_says_that_06_writes_the_final_model():
+    assert listed()[final_model()] == "06"
+
+
+@pytest.mark.parametrize("page", ["README.md", "notebooks/TEACHING.md", "utils/coreml_runtime/README.md"])
+def test_every_package_that_a_document_names_is_in_the_list_of_what_is_exported(page):
+    assert set(PACKAGE.findall((ROOT / page).read_text())) <= set(listed())

@@ -4,6 +4,7 @@ The good file is small: the first layers of EfficientNet-Lite0 with its ImageNet
 written as .mlmodel and as .mlpackage from the same list of layers. The source model is that list computed in float64.
 """
 import json
+import math
 import shutil
 from dataclasses import dataclass, replace
 
@@ -309,6 +310,66 @@ def test_a_compressed_file_that_has_become_worse_is_refused_by_its_accuracy(good
     worse = replace(network, head=np.roll(network.head, 1, axis=0))  # takes each class for another
     path = export(worse, test, answers, tmp_path / f"worse{suffix}", parity_limit=1.0)
     assert refused_by(path) == ["accuracy"]
+
+
+def accuracy(changed, n, of=None, **recorded):
+    """The accuracy check's figure and limit for a file that calls `changed` of n photographs something else than its
+    source, which is always right; the source has answered for `of` photographs, of which these n are checked."""
+    found = verify._Verification("a.mlmodel", {
+        "labels": ["relay", "piezo"], "truth": np.repeat("relay", n), "digests": [""] * (of or n),
+        "probabilities": np.tile([1, 0], (n, 1)), **recorded}, paths.TABLETOP)
+    found.answers = np.array([[0, 1]] * changed + [[1, 0]] * (n - changed))
+    return found.accuracy()
+
+
+@pytest.mark.parametrize("allowed, n, limit", [
+    (1, 5, "20.0% apart, 1 of 5 photographs"), (1, 192, "0.5% apart, 1 of 192 photographs"),
+    (1, 399, "0.3% apart, 1 of 399 photographs"), (5, 1000, "0.5% apart, 5 of 1000 photographs")])
+def test_half_a_point_or_one_photograph_may_be_lost(allowed, n, limit):
+    assert accuracy(allowed, n)[1] == limit
+    with pytest.raises(verify.Refused):
+        accuracy(allowed + 1, n)
+
+
+@pytest.mark.parametrize("allowed, n, of, recorded", [
+    (3, 192, 192, 3 / 192), (29, 100, 100, 0.29),  # 0.29 * 100 is a little below 29
+    (1, 192, 192, 0.0), (3, 64, 192, 3 / 192)], ids=["three", "rounding", "none", "as many of fewer"])
+def test_as_many_photographs_as_recorded_may_be_lost(allowed, n, of, recorded):
+    assert accuracy(allowed, n, of, accuracy_limit=recorded)
+    with pytest.raises(verify.Refused):
+        accuracy(allowed + 1, n, of, accuracy_limit=recorded)
+
+
+@pytest.mark.parametrize("recorded, refused", [({}, ["accuracy"]), ({"accuracy_limit": 0.1}, [])])
+def test_a_recorded_accuracy_limit_is_kept_in_the_reference(good, tmp_path, recorded, refused):
+    network, test, answers = good
+    right = np.flatnonzero(np.array(LABELS)[answers.argmax(1)] == test["label"])[:2]
+    assert len(test) == 20 and len(right) == 2
+    answers = answers.copy()
+    answers[right] = np.roll(answers[right], 1, axis=1)
+    assert refused_by(export(network, test, answers, tmp_path / "a.mlmodel", parity_limit=1.0, **recorded)) == refused
+
+
+@pytest.mark.parametrize("limits", [{"parity_limit": -0.1}, {"parity_limit": math.nan}, {"accuracy_limit": -0.1},
+                                    {"accuracy_limit": math.nan}, {"accuracy_limit": 5}], ids=str)
+def test_an_impossible_limit_is_neither_recorded_nor_read(good, exported, tmp_path, limits, capfd):
+    _, test, answers = good
+    with pytest.raises(verify.VerificationError, match="give a number from 0 on, and one from 0 to 1"):
+        verify.record_reference(tmp_path / "a.mlmodel", test, answers, LABELS, "float64", folder=paths.TABLETOP,
+                                **limits)
+    assert not list(tmp_path.iterdir())
+    path = copied(exported, tmp_path)
+    reference = json.loads(verify.reference_path(path).read_text())
+    verify.reference_path(path).write_text(json.dumps(reference | limits))
+    assert "this reference is damaged" in told([path], capfd)
+
+
+def test_a_reference_without_an_accuracy_limit_has_half_a_point(exported, tmp_path):
+    path = copied(exported, tmp_path)
+    reference = json.loads(verify.reference_path(path).read_text())
+    del reference["accuracy_limit"]  # it was recorded before there was one
+    verify.reference_path(path).write_text(json.dumps(reference))
+    assert refused_by(path) == []
 
 
 def copied(exported, folder):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import calibration, coreml_runtime, demo, photos
+from utils import calibration, coreml_runtime, demo, phone, photos
 from utils.lesson import quiet, silent_stderr
 from utils.paths import ROOT, TABLETOP
 
@@ -397,6 +397,59 @@ def test_the_exported_network_computes_what_the_runtime_computes(package, pictur
     for path in pictures.values():
         pixels = np.asarray(photos.read_photo(path, (SIZE, SIZE)), np.float32).transpose(2, 0, 1)[None]
         assert session.run(None, {"image": pixels})[0][0] == pytest.approx(expected(path)[1], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory):
+    """A small .mlpackage compressed as the course's final model: float16, palettes and linearly quantized weights."""
+    quiet("coremltools")
+    import coremltools as ct
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 256, 3, stride=2), nn.Conv2d(256, 256, 3, groups=256), nn.ReLU6(), nn.Conv2d(256, 64, 1),
+        nn.Conv2d(64, 256, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(256, 3), nn.Softmax(dim=1))
+    with torch.no_grad():
+        network[-2].weight *= 20  # so that pictures differ in their answers
+    with silent_stderr():
+        model = ct.convert(torch.jit.trace(network.eval(), torch.zeros(1, 3, 16, 16)), convert_to="mlprogram",
+                           inputs=[ct.ImageType(name="image", shape=(1, 3, 16, 16), scale=1 / 64)],
+                           classifier_config=ct.ClassifierConfig(["a", "b", "c"]),
+                           minimum_deployment_target=ct.target.iOS15)
+        model = phone.mixed_precision(model, widening=1)
+    main = model.get_spec().mlProgram.functions["main"]
+    kinds = {operation.type for block in main.block_specializations.values() for operation in block.operations}
+    assert {"constexpr_lut_to_dense", "constexpr_affine_dequantize"} <= kinds
+    path = tmp_path_factory.mktemp("compressed") / "Small.mlpackage"
+    phone.save(model, path)
+    return path
+
+
+def test_the_network_of_a_compressed_package_computes_what_the_runtime_computes(compressed, tmp_path):
+    import onnxruntime
+
+    model = coreml_runtime.load(compressed)
+    demo.export_onnx(compressed, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    answers = []
+    for colour in ("red", "green", "blue", "white"):
+        picture = Image.new("RGB", (16, 16), colour)
+        expected = list(model.predict({"image": picture})["classLabel_probs"].values())
+        pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)[None]
+        answers.append(session.run(None, {"image": pixels})[0][0])
+        assert answers[-1] == pytest.approx(expected, abs=1e-4), colour
+    assert np.ptp(answers, axis=0).max() > 0.2
+
+
+def test_the_weights_of_a_compressed_package_are_stored_in_float16(compressed, tmp_path):
+    import onnx
+
+    demo.export_onnx(compressed, tmp_path / "model.onnx")
+    stored = onnx.load(tmp_path / "model.onnx").graph.initializer
+    large = [tensor.data_type for tensor in stored if np.prod(tensor.dims) >= 1000]
+    assert len(large) == 4 and set(large) == {onnx.TensorProto.FLOAT16}
 
 
 def test_labels_threshold_and_temperature_come_from_the_metadata(package, tmp_path):

@@ -112,7 +112,7 @@ def build(package=PACKAGE, out=WEB / "dist"):
     Raises DemoError, evaluate.EvaluationError, coreml_runtime's errors.
     """
     if not Path(package).exists():
-        raise DemoError(f"{package}: there is no model yet. Run make course first; notebook 05 writes it.")
+        raise DemoError(f"{package}: there is no model yet. Run make course first; notebook 06 writes it.")
     install_packages()
     about = describe(package)
     with written_whole(out) as unfinished:

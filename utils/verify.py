@@ -13,7 +13,7 @@ photographs, and compared. The checks go from the file's outside to its answers:
 | outputs | probabilities: finite, adding up to 1, and not the same for every photograph |
 | parity | every probability of every photograph is the source model's, within the recorded limit |
 | float16 | rounded as a phone's Neural Engine rounds, the answers are the same within FLOAT16_LIMIT |
-| accuracy | on the photographs within half a point of the source model's |
+| accuracy | within half a point of the source model's, or one photograph, or the limit that was recorded |
 | metadata | author, licence, version and description are filled in |
 
 They stop at the first that does not hold, because what comes after it would only say the same again: with another scale
@@ -23,6 +23,7 @@ read.
 import argparse
 import hashlib
 import json
+import math
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ from utils.paths import PHOTOS
 PARITY_LIMIT = 1e-3  # of a probability, for a file that computes and stores float32
 FLOAT16_LIMIT = 0.05  # of a probability: rounding moves some by a few thousandths, an overflow changes everything
 FLOAT16_PHOTOS = 32  # as many are computed in float16, which takes twice as long
-ACCURACY_LIMIT = 0.005
+ACCURACY_LIMIT = 0.005  # half a point; of fewer than 200 photographs one is more than that, and always allowed
 PIXEL_LIMIT = 1e-3  # relative to the scale; 1/127 for 1/128 is off by 8e-3
 SPREAD_LIMIT = 0.05  # that some probability differs by at least, from photograph to photograph
 METADATA = ("author", "license", "version", "short_description")
@@ -78,15 +79,19 @@ def reference_path(model_path):
 
 def record_reference(model_path, table, probabilities, labels, source, input_name="image",
                      size=(IMAGE_SIZE, IMAGE_SIZE), scale=1 / PIXEL_STD, bias=-PIXEL_MEAN / PIXEL_STD,
-                     parity_limit=PARITY_LIMIT, folder=PHOTOS):
+                     parity_limit=PARITY_LIMIT, accuracy_limit=None, folder=PHOTOS):
     """Writes what the source model is and answered, beside the exported file, for `verify` to compare.
 
     table: the test photographs, a DataFrame with `file` and `label`, without `other`; probabilities: the source model's
     for each of them, (N, classes), columns in the order of `labels`. source: the model's name, for the report.
     input_name, size: of the exported file's input, (width, height) in pixels. scale, bias: what training did to pixel
     values 0..255 in RGB, as one number each or three. parity_limit: the largest difference of a probability; wider than
-    PARITY_LIMIT only for a file whose weights are compressed or float16. folder: what `file` is relative to.
-    Returns the reference's path. Raises VerificationError where the shapes do not fit or there is nothing to compare.
+    PARITY_LIMIT only for a file whose weights are compressed or float16. accuracy_limit: by how much the accuracies may
+    differ, 0..1; by default ACCURACY_LIMIT, or one photograph. How much accuracy compression costs is a finding of the
+    notebook that compresses, and no fault of the file: record the share of photographs whose label it has changed.
+    folder: what `file` is relative to.
+    Returns the reference's path. Raises VerificationError where the shapes do not fit, a limit is negative or not a
+    number, or there is nothing to compare.
     """
     probabilities = np.asarray(probabilities, np.float64)
     if not len(table) or probabilities.shape != (len(table), len(labels)):
@@ -96,15 +101,25 @@ def record_reference(model_path, table, probabilities, labels, source, input_nam
     if strange:
         raise VerificationError(f"{model_path}: photographs of {', '.join(strange)}, which is no label of the model; "
                                 "take them out of the table.")
+    limits = {"parity_limit": parity_limit, "accuracy_limit": accuracy_limit}
+    if not _are_limits(limits):
+        raise VerificationError(f"{model_path}: a parity_limit of {parity_limit} and an accuracy_limit of "
+                                f"{accuracy_limit}; give a number from 0 on, and one from 0 to 1.")
     reference = {
         "source": source, "input": input_name, "size": list(size), "labels": list(labels),
         "scale": np.broadcast_to(scale, 3).tolist(), "bias": np.broadcast_to(bias, 3).tolist(),
-        "parity_limit": parity_limit, "files": list(table["file"]), "truth": list(table["label"]),
+        **limits, "files": list(table["file"]), "truth": list(table["label"]),
         "digests": [_digest(Path(folder) / file) for file in table["file"]],
         "probabilities": np.round(probabilities, 7).tolist()}
     with written_whole(reference_path(model_path)) as unfinished:
         unfinished.write_text(json.dumps(reference, ensure_ascii=False))
     return reference_path(model_path)
+
+
+def _are_limits(reference):
+    """Whether a reference's limits are numbers from 0 on, and a share where there is one; false for NaN."""
+    share = reference.get("accuracy_limit")
+    return reference["parity_limit"] >= 0 and (share is None or 0 <= share <= 1)
 
 
 def _digest(path):
@@ -127,6 +142,8 @@ def read_reference(path, folder=PHOTOS):
         reference = json.loads(path.read_text())
         reference["probabilities"] = np.array(reference["probabilities"], np.float64)
         digests = dict(zip(reference["files"], reference["digests"], strict=True))
+        if not _are_limits(reference):
+            raise ValueError("a limit is negative or not a number")
     except (ValueError, KeyError, TypeError):
         raise VerificationError(f"{path}: this reference is damaged; export the model again.") from None
     for file, digest in digests.items():
@@ -224,9 +241,14 @@ class _Verification:
 
     def accuracy(self):
         truth, labels = self.reference["truth"], np.array(self.reference["labels"])
-        found, source = ((labels[p.argmax(1)] == truth).mean() for p in (self.answers, self.reference["probabilities"]))
-        figure, limit = f"{found:.1%}, the source {source:.1%}", f"{ACCURACY_LIMIT:.1%} apart"
-        if abs(found - source) > ACCURACY_LIMIT:
+        found, source = ((labels[p.argmax(1)] == truth).sum() for p in (self.answers, self.reference["probabilities"]))
+        n, recorded = len(self.answers), self.reference.get("accuracy_limit")
+        # A recorded share is of all photographs: where fewer are checked, they may be just the ones that changed.
+        most = n * ACCURACY_LIMIT if recorded is None else len(self.reference["digests"]) * recorded
+        most = max(1, math.floor(most + 1e-6))  # a share of n, times n, may lie a little below a whole number
+        figure = f"{found / n:.1%}, the source {source / n:.1%}"
+        limit = f"{most / n:.1%} apart, {most} of {n} photographs"
+        if abs(found - source) > most:
             raise Refused(figure, limit)
         return figure, limit
 
