@@ -1,6 +1,6 @@
 """`make findings`: what do the notebooks' findings come to, over seeds, instruction sets and numbers of threads?
 
-`python -m tools.findings [--notebooks 02,05,06] [--jobs 2] [--table]` runs the notebooks under each of SETTINGS, and two
+`python -m tools.findings [--notebooks 02,05,06] [--settings AVX2] [--jobs 2] [--table]` runs the notebooks under each of SETTINGS, and two
 of them spoilt on purpose (SPOILT), each in a folder of its own below exported/findings. What each `finding` came to is
 added to data/findings_runs.csv, and the usual ranges (utils.findings.usual_range) are written into data/findings.csv.
 Runs that are there already are not repeated: it can be stopped and started again, on one machine after the other. Hours
@@ -170,10 +170,12 @@ def pending(settings, numbers, runs):
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.findings", description="Measure what the findings come to.")
     parser.add_argument("--notebooks", default="01,02,03,04,05,06", help="default: %(default)s")
+    parser.add_argument("--settings", default="", metavar="TEXT", help="only settings whose name contains this")
     parser.add_argument("--jobs", type=int, default=1, help="runs of one thread at the same time (default: 1)")
     parser.add_argument("--table", action="store_true", help="only work out the ranges again")
     options = parser.parse_args(arguments)
-    jobs = [] if options.table else pending([*SETTINGS, *SPOILT], options.notebooks.split(","), findings.read_runs())
+    settings = [each for each in (*SETTINGS, *SPOILT) if options.settings in each.name]
+    jobs = [] if options.table else pending(settings, options.notebooks.split(","), findings.read_runs())
     writing, failed = threading.Lock(), []
 
     def run(job):
