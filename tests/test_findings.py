@@ -12,7 +12,7 @@ from utils import findings
 from utils.course import find_notebooks
 from utils.paths import ROOT
 
-ROW = {"unit": "share", "low": 0.94, "high": 1.0, "smallest": 0.96, "largest": 0.99, "runs": 12, "under": "AVX2; 1 thread"}
+ROW = {"unit": "share", "low": 0.94, "high": 1.0, "smallest": 0.96, "largest": 0.99, "runs": 12, "under": "AVX2; threads: 1"}
 RUNS = findings.read_runs()
 RANGES = findings.read_ranges()
 TRAINED = ("02", "05")
@@ -37,7 +37,7 @@ def test_a_finding_is_shown_beside_its_range_and_noted(a_range, capsys):
 @pytest.mark.parametrize("value", [0.93, math.nan])
 def test_a_value_outside_its_range_gets_a_sentence_and_stops_only_the_tests(a_range, capsys, monkeypatch, value):
     findings.finding("a", value, 192)
-    assert "is unusual: in 12 runs (AVX2; 1 thread) it was between 96.0% and 99.0%" in capsys.readouterr().out
+    assert "is unusual: in 12 runs (AVX2; threads: 1) it was between 96.0% and 99.0%" in capsys.readouterr().out
     monkeypatch.setenv("FINDINGS", "strict")
     with pytest.raises(AssertionError, match="is unusual"):
         findings.finding("a", value, 192)
@@ -127,7 +127,19 @@ def test_a_spoilt_copy_has_the_code_behind_the_cell_it_belongs_to_and_ends_with_
 def test_what_was_measured_is_not_measured_again(monkeypatch):
     settings = [measuring.Setting("native", 1, 0), measuring.Setting("AVX2", 1, 0)]
     monkeypatch.setattr(measuring, "why_left_out", lambda notebook: "no kernel" if "04" in notebook.name else None)
-    done = pd.DataFrame({"setting": ["native-1t-seed0"] * 2, "name": ["05 a", "06 b"]})
+    monkeypatch.setattr(measuring, "processor", lambda: "this")
+    done = pd.DataFrame({"setting": ["native-1t-seed0"] * 2, "name": ["05 a", "06 b"], "instructions": "native",
+                         "processor": "this"})
     jobs = [(setting.instructions, [n.name[:2] for n in notebooks])
             for setting, notebooks in measuring.pending(settings, ("04", "05", "06"), done)]
     assert jobs == [("AVX2", ["05", "06"])]
+    assert len(measuring.pending(settings, ("05", "06"), done.assign(processor="another"))) == 2
+
+
+def test_a_run_takes_the_place_of_the_same_run_and_of_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(findings, "RUNS", tmp_path / "runs.csv")
+    (tmp_path / "noted.json").write_text(json.dumps({"a": {"value": 0.5, "unit": "share", "photographs": 4}}))
+    for name in "one", "another", "another":
+        monkeypatch.setattr(measuring, "processor", lambda: name)
+        measuring.add(measuring.rows_of(measuring.Setting("native", 2, 0), tmp_path / "noted.json"))
+    assert findings.read_runs()["processor"].tolist() == ["one", "another"]

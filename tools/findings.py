@@ -4,7 +4,8 @@
 of them spoilt on purpose (SPOILT), each in a folder of its own below exported/findings. What each `finding` came to is
 added to data/findings_runs.csv, and the usual ranges (utils.findings.usual_range) are written into data/findings.csv.
 Runs that are there already are not repeated: it can be stopped and started again, on one machine after the other. Hours
-of work: `nice -n 19 make findings`. With --table, only the ranges are worked out again.
+of work: `nice -n 19 make findings`. With --table, only the ranges are worked out again; with --add FILE, after a run is
+added that was made anyway.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from utils import findings
 from utils.course import find_notebooks, why_left_out
 from utils.lesson import written_whole
-from utils.paths import EXPORTED, ROOT
+from utils.paths import EXPORTED, ROOT, SEED
 
 # What a processor with fewer instructions would do, made on one with more (PyTorch, TensorFlow and oneDNN read these).
 INSTRUCTIONS = {
@@ -127,11 +128,25 @@ def run_chain(setting, notebooks):
     noted = folder / "findings.json"
     if done.returncode or not noted.exists():
         raise RuntimeError(f"{setting.name}, {notebooks[0].stem}: " + done.stdout.strip().splitlines()[-1])
-    rows = [{"setting": setting.name, "spoilt": setting.spoilt, "instructions": setting.instructions,
-             "threads": setting.threads, "seed": setting.seed, "processor": processor(), "name": name, **entry}
-            for name, entry in json.loads(noted.read_text(encoding="utf-8")).items()]
+    rows = rows_of(setting, noted)
     shutil.rmtree(folder)
-    return pd.DataFrame(rows)
+    return rows
+
+
+def rows_of(setting, noted):
+    """What a course on this computer noted, exported/findings.json, as a DataFrame like that of findings.read_runs."""
+    return pd.DataFrame([
+        {"setting": setting.name, "spoilt": setting.spoilt, "instructions": setting.instructions,
+         "threads": setting.threads, "seed": setting.seed, "processor": processor(), "name": name, **entry}
+        for name, entry in json.loads(noted.read_text(encoding="utf-8")).items()])
+
+
+def add(rows):
+    """Puts the rows of a run into data/findings_runs.csv, in the place of the same run on the same processor."""
+    runs = findings.read_runs()
+    setting, computer = rows[["setting", "processor"]].iloc[0]
+    again = (runs["setting"] == setting) & (runs["processor"] == computer) & runs["name"].isin(rows["name"])
+    store(pd.concat([runs[~again], rows]).set_index("setting"), findings.RUNS)
 
 
 def table(runs):
@@ -140,9 +155,9 @@ def table(runs):
     for name, found in runs[runs["spoilt"] == ""].groupby("name"):
         values, unit, photographs = found["value"].astype(float), found["unit"].iloc[0], int(found["photographs"].iloc[0])
         low, high = findings.usual_range(values, unit, photographs)
-        threads = sorted(set(found["threads"].astype(int)))
-        under = (f"{', '.join(sorted(set(found['instructions'])))}; {', '.join(map(str, threads))} threads; "
-                 f"{found['seed'].nunique()} seeds; {found['processor'].nunique()} processors")
+        threads = " or ".join(map(str, sorted(set(found["threads"].astype(int)))))
+        under = "; ".join([", ".join(sorted(set(found["instructions"]))), f"threads: {threads}",
+                           f"seeds: {found['seed'].nunique()}", f"kinds of processor: {found['processor'].nunique()}"])
         rows[name] = {"unit": unit, "photographs": photographs, "low": low, "high": high, "smallest": values.min(),
                       "mean": values.mean(), "largest": values.max(), "runs": len(found), "under": under}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name").sort_index()
@@ -155,7 +170,9 @@ def store(frame, path):
 
 
 def pending(settings, numbers, runs):
-    """[(setting, notebooks)] of what is not in the runs yet; notebooks whose kernel is not here are left out."""
+    """[(setting, notebooks)] of what is not in the runs yet; notebooks whose kernel is not here are left out. What was
+    measured without pretending counts on the same processor only."""
+    runs = runs[(runs["instructions"] != "native") | (runs["processor"] == processor())]
     here = {path.name[:2]: path for path in find_notebooks(ROOT / "notebooks") if not why_left_out(path)}
     done = set(zip(runs["setting"], runs["name"].str[:2]))
     jobs = []
@@ -173,9 +190,13 @@ def main(arguments=None):
     parser.add_argument("--settings", default="", metavar="TEXT", help="only settings whose name contains this")
     parser.add_argument("--jobs", type=int, default=1, help="runs of one thread at the same time (default: 1)")
     parser.add_argument("--table", action="store_true", help="only work out the ranges again")
+    parser.add_argument("--add", type=Path, metavar="FILE", help="add what a whole make course on this computer noted, "
+                        "exported/findings.json, instead of running anything")
     options = parser.parse_args(arguments)
     settings = [each for each in (*SETTINGS, *SPOILT) if options.settings in each.name]
-    jobs = [] if options.table else pending(settings, options.notebooks.split(","), findings.read_runs())
+    if options.add:
+        add(rows_of(Setting("native", os.cpu_count(), SEED), options.add))
+    jobs = [] if options.table or options.add else pending(settings, options.notebooks.split(","), findings.read_runs())
     writing, failed = threading.Lock(), []
 
     def run(job):
@@ -185,9 +206,7 @@ def main(arguments=None):
             failed.append(str(error))
             return
         with writing:
-            runs = findings.read_runs()
-            again = runs["setting"].eq(rows["setting"].iloc[0]) & runs["name"].isin(rows["name"])
-            store(pd.concat([runs[~again], rows]).set_index("setting"), findings.RUNS)
+            add(rows)
 
     with tqdm(total=len(jobs), unit="run") as bar:
         beside = [job for job in jobs if job[0].threads == 1]

@@ -48,18 +48,18 @@ def usual_range(values, unit, photographs=0):
     return float(scale * low), float(scale * high)
 
 
-def read_ranges(path=RANGES):
+def read_ranges():
     """data/findings.csv as {name: row}; a row has unit, low, high, runs, under, smallest and largest."""
-    return pd.read_csv(path, index_col="name").to_dict("index") if path.exists() else {}
+    return pd.read_csv(RANGES, index_col="name").to_dict("index") if RANGES.exists() else {}
 
 
-def read_runs(path=RUNS):
+def read_runs():
     """data/findings_runs.csv: a DataFrame with a row per finding of each measured run, or with none. `spoilt` names
     what was broken on purpose; it is empty in the others."""
-    if not path.exists():
+    if not RUNS.exists():
         return pd.DataFrame(columns=["setting", "spoilt", "instructions", "threads", "seed", "processor", "name", "unit",
                                      "photographs", "value"])
-    return pd.read_csv(path, keep_default_na=False)
+    return pd.read_csv(RUNS, keep_default_na=False)
 
 
 def is_usual(value, row):
