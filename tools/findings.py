@@ -1,11 +1,11 @@
 """`make findings`: what do the notebooks' findings come to, over seeds, instruction sets and numbers of threads?
 
-`python -m tools.findings [--notebooks 02,05,06] [--settings AVX2] [--jobs 2] [--table]` runs the notebooks under each of SETTINGS, and two
-of them spoilt on purpose (SPOILT), each in a folder of its own below exported/findings. What each `finding` came to is
-added to data/findings_runs.csv, and the usual ranges (utils.findings.usual_range) are written into data/findings.csv.
-Runs that are there already are not repeated: it can be stopped and started again, on one machine after the other. Hours
-of work: `nice -n 19 make findings`. With --table, only the ranges are worked out again; with --add FILE, after a run is
-added that was made anyway.
+`python -m tools.findings [--notebooks 02,05,06] [--settings AVX2] [--jobs 2] [--table]` runs the notebooks under each
+of SETTINGS, and two of them spoilt on purpose (SPOILT), each in a folder of its own below exported/findings. What each
+`finding` came to is added to data/findings_runs.csv, and the usual ranges (utils.findings.usual_range) are written into
+data/findings.csv. Runs that are there already are not repeated: it can be stopped and started again, on one machine
+after the other. Hours of work: `nice -n 19 make findings`. With --table, only the ranges are worked out again; with
+--add FILE, after a run is added that was made anyway.
 """
 import argparse
 import json
@@ -39,7 +39,8 @@ INSTRUCTIONS = {
 }
 FORCED = {"02": "torch_recipe.bfloat16_is_faster = lambda: True", "05": "keras_recipe.has_bfloat16 = lambda: True"}
 IMPORTS = "from utils.findings import finding"  # in the cell after which code of our own is run
-UNTIL = "accuracy, parts never seen"  # in the last cell of a spoilt notebook that is of interest
+# In the last cell of a spoilt notebook that is of interest.
+UNTIL = {"02": "probability moved without normalization", "05": "accuracy, parts never seen"}
 CHAINS = [("01",), ("02", "03"), ("04",), ("05", "06")]  # notebooks that read each other's files
 
 
@@ -78,7 +79,7 @@ SPOILT = [
         "02": (IMPORTS, "from fastai.vision import learner\n"
                "for each in learner.model_meta.values():\n    each.update(stats=([0] * 3, [1] * 3))\n"
                "scale_pixels = torch_recipe.scale_pixels = lambda x: x / 255"),
-        "05": (IMPORTS, "scale_pixels = keras_recipe.scale_pixels = lambda x: x / 255")}),
+        "05": (IMPORTS, "scale_pixels = keras_recipe.scale_pixels = lambda x: x")}),
     Setting("native", 1, 0, "no fine-tuning", {
         "02": (IMPORTS, "from fastai.learner import Learner\n"
                "Learner.fine_tune = lambda self, *a, **k: (self.freeze(), self.fit_one_cycle(1, 2e-3))"),
@@ -87,8 +88,8 @@ SPOILT = [
 
 
 def changed_copy(notebook, setting, folder):
-    """A notebook as a setting runs it: the original, or a copy with the setting's code in it; spoilt ones end behind the
-    accuracies. Raises ValueError where the cell that the code belongs to is not there."""
+    """A notebook as a setting runs it: the original, or a copy with the setting's code in it; spoilt ones end after
+    UNTIL. Raises ValueError where the cell that the code belongs to is not there."""
     number = notebook.name[:2]
     forced = (IMPORTS, FORCED[number]) if setting.instructions == "bfloat16" and number in FORCED else None
     place, code = setting.code.get(number) or forced or (None, None)
@@ -100,7 +101,8 @@ def changed_copy(notebook, setting, folder):
         raise ValueError(f"{notebook.name}: {len(at)} cells with {place!r}, and one is wanted.")
     content.cells.insert(at[0] + 1, nbformat.v4.new_code_cell(code))
     if setting.spoilt:
-        end = next(i for i, cell in enumerate(content.cells) if UNTIL in cell.source and "finding(" in cell.source)
+        end = next(i for i, cell in enumerate(content.cells)
+                   if UNTIL[number] in cell.source and "finding(" in cell.source)
         content.cells = content.cells[:end + 1]
     copy = folder / notebook.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +155,8 @@ def table(runs):
     """The usual range of each finding, as data/findings.csv holds it, from the runs that nothing spoilt."""
     rows = {}
     for name, found in runs[runs["spoilt"] == ""].groupby("name"):
-        values, unit, photographs = found["value"].astype(float), found["unit"].iloc[0], int(found["photographs"].iloc[0])
+        unit, photographs = found["unit"].iloc[0], int(found["photographs"].iloc[0])
+        values = found["value"].astype(float)
         low, high = findings.usual_range(values, unit, photographs)
         threads = " or ".join(map(str, sorted(set(found["threads"].astype(int)))))
         under = "; ".join([", ".join(sorted(set(found["instructions"]))), f"threads: {threads}",
@@ -170,8 +173,8 @@ def store(frame, path):
 
 
 def pending(settings, numbers, runs):
-    """[(setting, notebooks)] of what is not in the runs yet; notebooks whose kernel is not here are left out. What was
-    measured without pretending counts on the same processor only."""
+    """[(setting, notebooks)] of what is not in the runs yet; notebooks whose kernel is not here are left out. Native
+    runs count on the same processor only."""
     runs = runs[(runs["instructions"] != "native") | (runs["processor"] == processor())]
     here = {path.name[:2]: path for path in find_notebooks(ROOT / "notebooks") if not why_left_out(path)}
     done = set(zip(runs["setting"], runs["name"].str[:2]))

@@ -57,8 +57,8 @@ def read_runs():
     """data/findings_runs.csv: a DataFrame with a row per finding of each measured run, or with none. `spoilt` names
     what was broken on purpose; it is empty in the others."""
     if not RUNS.exists():
-        return pd.DataFrame(columns=["setting", "spoilt", "instructions", "threads", "seed", "processor", "name", "unit",
-                                     "photographs", "value"])
+        return pd.DataFrame(columns=["setting", "spoilt", "instructions", "threads", "seed", "processor", "name",
+                                     "unit", "photographs", "value"])
     return pd.read_csv(RUNS, keep_default_na=False)
 
 
@@ -88,7 +88,7 @@ def finding(name, value, photographs=0, unit=None):
         print(f"{text} (usually {low} to {high})")
         if not is_usual(value, row):
             problem = (f"{text} is unusual: in {row['runs']} runs ({row['under']}) it was between {smallest} and "
-                       f"{largest}. The notebook goes on; if nothing was changed, please report it with your processor.")
+                       f"{largest}. The notebook goes on; if nothing was changed, please report it with your CPU.")
     if problem and os.environ.get("FINDINGS") == "strict":
         raise AssertionError(problem)
     if problem:
