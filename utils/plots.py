@@ -267,7 +267,7 @@ def run_spread(runs, today):
     today: {name: value}, in the order of the rows.
     """
     figure, axes = _figure(8, 1.2 + 0.55 * len(today))
-    axis, kinds = axes[0, 0], sorted(set(runs["instructions"]))
+    axis, kinds = axes[0, 0], sorted(set(runs.loc[runs["name"].isin(list(today)), "instructions"]))
     for row, (name, value) in enumerate(today.items()):
         for kind, (colour, marker) in zip(kinds, zip(PALETTE, MARKERS)):
             found = runs.loc[(runs["name"] == name) & (runs["instructions"] == kind), "value"]
