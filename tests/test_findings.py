@@ -56,7 +56,8 @@ def test_own_photographs_have_no_usual_range(a_range, capsys, monkeypatch):
     monkeypatch.setenv("FINDINGS", "strict")
     monkeypatch.setattr(findings, "PHOTOS", ROOT / "my_photos")
     findings.finding("a", 0.2, 192)
-    assert capsys.readouterr().out == "a: 20.0%\n"
+    findings.finding("a", math.nan, 192)
+    assert capsys.readouterr().out == "a: 20.0%\na: too few photographs to tell\n"
 
 
 def test_the_range_of_a_share_holds_the_runs_and_the_binomial_spread_of_its_photographs():

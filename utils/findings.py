@@ -76,7 +76,8 @@ def finding(name, value, photographs=0, unit=None):
     """
     value, unit = float(value), unit or ("share" if photographs else "number")
     _note(name, {"value": value, "unit": unit, "photographs": int(photographs)})
-    text, row = f"{name}: {UNITS[unit].format(value)}", read_ranges().get(name)
+    shown = "too few photographs to tell" if math.isnan(value) else UNITS[unit].format(value)
+    text, row = f"{name}: {shown}", read_ranges().get(name)
     if PHOTOS != TABLETOP:
         print(text)
         return
