@@ -5,14 +5,14 @@ import textwrap
 
 import nbformat
 
-# A typical wrong answer to each exercise, by the notebook's number.
+# A typical wrong answer to each exercise, by the notebook's number: wrong whatever training came to.
 WRONG = {
     "01": ["sessions, more = 2, 4", "ratio = 0.5", "gap = nearest_accuracy(by_session)"],
     "02": ["value = 128 / 255", "share = 1", "averaged = test_probabilities"],
     "03": ["prediction = set()", 'prediction = {"TorchScript", "dynamo"}', "ordinary = nn.MaxPool2d(2)"],
     "04": ["pixel = 0", "learnt = 1280 * len(names)", 'change = causes["both"]["valid"].mean()'],
     "05": ["scale_1, bias_1 = 1 / 127.5, -127.5", "n = 72", "written = 1 / 127"],
-    "06": ["bits = 8", "strict = threshold", "return answers[-1]"],
+    "06": ["bits = 8", "strict = thresholds[-1]", "return answers[-1]"],
 }
 STATEMENT = re.compile(r"return |[\w, ]+ = ")
 
