@@ -37,16 +37,16 @@ setup:
 		--requirements environments/turi-create.txt --gigabytes 2 --kernel turi-create
 
 course: setup
-	@.venv/bin/python -m utils.course
+	@.venv/bin/python -m tools.course
 
 refresh: setup
-	@PHOTOS= .venv/bin/python -m utils.course --refresh $(NOTEBOOK)
+	@PHOTOS= .venv/bin/python -m tools.course --refresh $(NOTEBOOK)
 
 test: setup
 ifneq ($(strip $(ARGS)),)
 	@.venv/bin/python -m pytest $(ARGS)
 else
-	@.venv/bin/python -m pytest tests --numprocesses 2 --dist loadfile; unit_tests=$$?; \
+	@.venv/bin/python -m pytest tests coreml-runtime/tests --numprocesses 2 --dist loadfile; unit_tests=$$?; \
 		.venv/bin/python -m pytest notebooks && exit $$unit_tests
 endif
 
@@ -54,24 +54,24 @@ lab: setup
 	@.venv/bin/python -m jupyterlab --ServerApp.root_dir=notebooks $(ARGS)
 
 slides: setup
-	@.venv/bin/python -m utils.slides $(NOTEBOOK)
+	@.venv/bin/python -m tools.slides $(NOTEBOOK)
 
 demo: setup
-	@.venv/bin/python -m utils.demo $(if $(PORT),--port "$(PORT)") $(ARGS)
+	@.venv/bin/python -m tools.demo $(if $(PORT),--port "$(PORT)") $(ARGS)
 
 render:
-	@"$(SHELL)" tools/setup.sh 3.11 .venv-studio --requirements requirements-studio.txt --gigabytes 2
-	@.venv-studio/bin/python -m utils.studio --out data/tabletop $(if $(SHARD),--shard $(SHARD)) $(ARGS)
+	@"$(SHELL)" tools/setup.sh 3.11 .venv-studio --requirements studio/requirements.txt --gigabytes 2
+	@.venv-studio/bin/python -m studio --out data/tabletop $(if $(SHARD),--shard $(SHARD)) $(ARGS)
 
 bench: setup
-	@.venv/bin/python -m utils.bench
+	@.venv/bin/python -m tools.bench
 
 findings: setup
 	@.venv/bin/python -m tools.findings $(ARGS)
 
 check-pins: setup
-	@.venv/bin/python -m utils.pins
+	@.venv/bin/python -m pip list --outdated
 
 clean:
 	rm -rf .venv .venv.* .venv-turi .venv-turi.* .venv-studio .venv-studio.* .pytest_cache .hypothesis web/node_modules web/dist
-	find utils tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find utils tests tools studio coreml-runtime -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,7 @@ LINES = measured.Lines()
 LINES.start()  # before utils is imported
 
 from tests import exercises  # noqa: E402
-from utils import course  # noqa: E402
+from tools import course
 from utils.paths import ROOT  # noqa: E402
 
 os.environ.update(course.kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
@@ -29,7 +29,7 @@ LEFT_OUT = {path: why for path, why in zip(NOTEBOOKS, map(course.why_left_out, N
 
 
 def pytest_configure(config):
-    config.stash[MEASURED] = config.args == ["tests"] and not config.option.keyword and not config.option.collectonly
+    config.stash[MEASURED] = config.args == ["tests", "coreml-runtime/tests"] and not config.option.keyword and not config.option.collectonly
     if not config.stash[MEASURED]:
         LINES.stop()  # the lines that a few tests run say nothing
 

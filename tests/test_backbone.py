@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
 from utils import backbone, photos
-from utils.lesson import quiet
+from utils.silence import quiet
 from utils.paths import ROOT, TABLETOP
 
 quiet("tensorflow")

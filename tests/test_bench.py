@@ -6,16 +6,17 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from utils import bench, bench_busy, bench_inference, bench_scale, bench_training, paths, photos
-from utils.bench_inference import RUNTIME, compare, take_turns
-from utils.bench_training import DEFAULT, KERAS, RECIPE, Record, compare_training
+from tools.bench import __main__ as bench, busy, inference, scale, training
+from utils import paths, photos
+from tools.bench.inference import RUNTIME, compare, take_turns
+from tools.bench.training import DEFAULT, KERAS, RECIPE, Record, compare_training
 
 
 def test_every_contestant_takes_every_turn_and_the_first_call_of_a_turn_is_not_counted(monkeypatch):
     calls, clock, slow = [], itertools.count(), {"a": iter([9, 1, 2, 9, 1, 3]), "b": iter([9, 4, 4, 9, 5, 5])}
-    monkeypatch.setattr(bench_inference, "CALLS", {1: 2})
-    monkeypatch.setattr(bench_inference, "REST", 0)
-    monkeypatch.setattr(bench_inference.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(inference, "CALLS", {1: 2})
+    monkeypatch.setattr(inference, "REST", 0)
+    monkeypatch.setattr(inference.time, "perf_counter", lambda: next(clock))
 
     def answer(name):
         calls.append(name)
@@ -34,9 +35,9 @@ def test_ratios_are_taken_turn_by_turn():
 
 
 def test_every_contestant_has_a_loader_and_one_that_fails_stops_the_benchmark(tmp_path):
-    assert list(bench_inference.LOADERS) == list(bench_inference.LIBRARIES)
+    assert list(inference.LOADERS) == list(inference.LIBRARIES)
     with pytest.raises(RuntimeError, match=f"{RUNTIME} ended with exit code 1: .*network.mlpackage: there is no such"):
-        bench_inference.loading(tmp_path)
+        inference.loading(tmp_path)
 
 
 def trained(*history, megabytes=1000):
@@ -59,7 +60,7 @@ def test_a_contestant_that_never_gets_there_has_no_time_and_no_ratio():
 
 def test_what_lies_between_stop_and_start_is_not_timed(monkeypatch):
     record, clock = Record(), iter([0.0, 5.0, 100.0, 107.0])
-    monkeypatch.setattr(bench_training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(training, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     for accuracy in (0.5, 0.75):
         record.start()
         record.stop()
@@ -68,14 +69,14 @@ def test_what_lies_between_stop_and_start_is_not_timed(monkeypatch):
 
 
 def test_training_and_validation_of_the_benchmark_share_no_session():
-    table = bench_training.photographs()
+    table = training.photographs()
     assert not set(table["session"][table["is_valid"]]) & set(table["session"][~table["is_valid"]])
-    assert set(table["split"]) == {"train", "valid"} and table["is_valid"].sum() >= bench_training.VALIDATED
+    assert set(table["split"]) == {"train", "valid"} and table["is_valid"].sum() >= training.VALIDATED
     assert (table["split"].eq("valid") == table["is_valid"]).all()
 
 
 def test_a_contestant_that_fails_stops_the_benchmark(monkeypatch, capsys):
-    monkeypatch.setattr(bench_training, "EPOCHS", {"no such contestant": 1})
+    monkeypatch.setattr(training, "EPOCHS", {"no such contestant": 1})
     assert bench.main(["training"]) == 1
     assert "no such contestant ended with exit code" in capsys.readouterr().err
 
@@ -107,32 +108,32 @@ def test_the_course_is_told_notebook_by_notebook_beside_set_up(tmp_path, monkeyp
 
 def test_the_time_of_two_processes_is_told_over_that_of_one_by_the_faster_turn_of_each():
     told = {"processes": 1, "steps": 39, "photographs": [1248], "seconds": 20.0, "cpu": 40.0, "accuracy": 0.75}
-    table = bench_scale.compare({bench_scale.ONE: [told, {**told, "seconds": 30.0}],
-                                 bench_scale.TWO: [{**told, "seconds": 90.0},
+    table = scale.compare({scale.ONE: [told, {**told, "seconds": 30.0}],
+                                 scale.TWO: [{**told, "seconds": 90.0},
                                                    {**told, "seconds": 25.0, "accuracy": 0.5}]})
     assert table["time over one process's"].tolist() == [1, 1.25] and table["accuracy"].tolist() == [0.75, 0.5]
 
 
 def test_the_sample_of_the_scale_part_can_be_trained_on(tmp_path):
-    bench_scale.copy_sample(tmp_path)
+    scale.copy_sample(tmp_path)
     table = photos.require_healthy(tmp_path)
-    assert set(table["split"]) == set(photos.SPLITS) and len(table) == table["session"].nunique() * bench_scale.FRAMES
+    assert set(table["split"]) == set(photos.SPLITS) and len(table) == table["session"].nunique() * scale.FRAMES
 
 
 def test_a_training_that_fails_stops_the_scale_part(tmp_path, capfd):
     with pytest.raises(RuntimeError, match="one process ended with exit code 1"):
-        bench_scale.train(bench_scale.ONE, tmp_path / "nothing", tmp_path / "a.safetensors")
+        scale.train(scale.ONE, tmp_path / "nothing", tmp_path / "a.safetensors")
     assert "no such folder" in capfd.readouterr().err
 
 
 def test_a_rate_leaves_out_the_beginning_and_counts_at_least_one_batch_to_its_end(monkeypatch):
     clock = iter([0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 0.0, 90.0, 94.0])
-    monkeypatch.setattr(bench_busy, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    monkeypatch.setattr(bench_busy, "SETTLED", 2.0)
-    rate = bench_busy.Rate(8)
+    monkeypatch.setattr(busy, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(busy, "SETTLED", 2.0)
+    rate = busy.Rate(8)
     assert [rate.add(16) for _ in range(5)] == [True, True, True, True, False]
     assert rate.result() == 3 * 16 / 8
-    slow = bench_busy.Rate(8)
+    slow = busy.Rate(8)
     assert [slow.add(16) for _ in range(2)] == [True, False] and slow.result() == 4
 
 
@@ -149,28 +150,28 @@ def test_quiet_and_busy_take_turns_and_the_busy_program_ends_with_each(monkeypat
         def wait(self):
             pass
 
-    monkeypatch.setattr(bench_busy.subprocess, "Popen", Program)
+    monkeypatch.setattr(busy.subprocess, "Popen", Program)
     rates = iter([10.0, 5.0, 8.0, 2.0])
 
     def measure():
         events.append("works")
         return next(rates)
 
-    assert bench_busy.take_turns(measure, turns=2) == [(10, 5), (8, 2)]
+    assert busy.take_turns(measure, turns=2) == [(10, 5), (8, 2)]
     assert events == ["works", "starts", "works", "ends"] * 2
 
 
 def test_the_speed_that_is_kept_is_the_median_of_the_turns_ratios():
-    table = bench_busy.compare({"a": [(100, 50), (200, 20), (400, 100)]})
+    table = busy.compare({"a": [(100, 50), (200, 20), (400, 100)]})
     assert table.loc["a"].tolist() == [200, 50, 20, 0.25]
 
 
 def test_a_contestant_of_the_busy_part_that_fails_stops_it(tmp_path, capfd):
     with pytest.raises(RuntimeError, match="Core ML runtime ended with exit code 1"):
-        bench_busy.measure_contestant(bench_busy.RUNTIME, tmp_path)
+        busy.measure_contestant(busy.RUNTIME, tmp_path)
     assert "there is no such" in capfd.readouterr().err
     with pytest.raises(RuntimeError, match="nobody ended with exit code 1"):
-        bench_busy.measure_contestant("nobody", tmp_path)
+        busy.measure_contestant("nobody", tmp_path)
 
 
 def test_a_contestant_of_the_busy_part_answers_each_line_with_a_rate(monkeypatch, tmp_path, capsys):
@@ -180,9 +181,9 @@ def test_a_contestant_of_the_busy_part_answers_each_line_with_a_rate(monkeypatch
                 pass
         return work
 
-    monkeypatch.setattr(bench_busy, "SETTLED", 0.0)
-    monkeypatch.setitem(bench_busy.CONTESTANTS, "quick", ready)
-    monkeypatch.setattr(bench_busy.sys, "stdin", ["0\n", "0.01\n"])
-    bench_busy.main("quick", tmp_path)
+    monkeypatch.setattr(busy, "SETTLED", 0.0)
+    monkeypatch.setitem(busy.CONTESTANTS, "quick", ready)
+    monkeypatch.setattr(busy.sys, "stdin", ["0\n", "0.01\n"])
+    busy.main("quick", tmp_path)
     rates = [float(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rates) == 2 and min(rates) > 0

@@ -1,4 +1,4 @@
-"""utils.course: the runner behind make course, on small notebooks of its own."""
+"""tools.course: the runner behind make course, on small notebooks of its own."""
 import contextlib
 import errno
 import json
@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import course, photos
+from tools import course
+from utils import photos
 from utils.paths import ROOT, TABLETOP
 
 
@@ -47,7 +48,7 @@ def notebook(folder, name, *sources, kernel="python3"):
 
 
 def run(*notebooks, **environment):
-    return subprocess.run([sys.executable, "-m", "utils.course", *map(str, notebooks)], cwd=ROOT, capture_output=True,
+    return subprocess.run([sys.executable, "-m", "tools.course", *map(str, notebooks)], cwd=ROOT, capture_output=True,
                           text=True, env={**os.environ, **environment})
 
 
@@ -205,7 +206,7 @@ def test_without_photos_the_bundled_ones_are_used():
 def test_an_interruption_leaves_nothing_half_written(tmp_path):
     path = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
                     "import time; time.sleep(60)")
-    process = subprocess.Popen([sys.executable, "-m", "utils.course", str(path)], cwd=ROOT, text=True,
+    process = subprocess.Popen([sys.executable, "-m", "tools.course", str(path)], cwd=ROOT, text=True,
                                stderr=subprocess.PIPE, env={**os.environ, "EXPORTED": str(tmp_path / "out")},
                                # a shell's background job, which a test run may be, ignores interrupts
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
@@ -266,7 +267,7 @@ def test_a_second_course_in_the_same_folder_is_refused_and_one_in_another_folder
     slow = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
                     f"import time\nwhile not __import__('os').path.exists({str(tmp_path / 'go')!r}): time.sleep(0.1)")
     environment = {**os.environ, "EXPORTED": str(tmp_path / "out")}
-    process = subprocess.Popen([sys.executable, "-m", "utils.course", str(slow)], cwd=ROOT, text=True, env=environment,
+    process = subprocess.Popen([sys.executable, "-m", "tools.course", str(slow)], cwd=ROOT, text=True, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not (tmp_path / "out" / "started").exists():
         time.sleep(0.1)

@@ -7,12 +7,12 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
-from utils.course import find_notebooks
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 NOTEBOOKS = find_notebooks(ROOT / "notebooks")
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md", "data/README.md", "web/README.md",
-                                      "exported/README.md", "utils/coreml_runtime/README.md")]
+                                      "exported/README.md", "coreml-runtime/README.md")]
 DOCUMENTS += [*sorted((ROOT / "notebooks").glob("*.md")), *sorted((ROOT / "ios").rglob("README.md")), *NOTEBOOKS]
 GLOSSARY = ROOT / "notebooks" / "glossary.md"
 FORM = ROOT / ".github" / "ISSUE_TEMPLATE" / "problem.yml"
@@ -21,7 +21,7 @@ FENCE = re.compile(r"^```.*?^```[^\n]*$", re.MULTILINE | re.DOTALL)
 CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 LINK = re.compile(r"""\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+(\S+)|<(?:a|img)\b[^>]*?\b(?:href|src)=["']([^"']+)""",
                   re.MULTILINE)
-SOURCES = ("utils", "tests", "tools", "environments", "ios", ".ci", ".github")  # nothing in them is made or downloaded
+SOURCES = ("utils", "tests", "tools", "studio", "coreml-runtime", "environments", "ios", ".ci", ".github")  # nothing in them is made or downloaded
 
 
 def prose(path):
@@ -90,8 +90,8 @@ def unknown_make_targets(path):
 def unknown_modules(path):
     """What follows `python -m`, of this course: a module that is missing or does nothing, an option that it lacks."""
     for command in commands(path):
-        for module, rest in re.findall(r"-m (utils(?:\.\w+)*)([^|;&]*)", command):
-            base = ROOT.joinpath(*module.split("."))
+        for module, rest in re.findall(r"-m ((?:utils|tools|studio|coreml_runtime)(?:\.\w+)*)([^|;&]*)", command):
+            base = (ROOT / "coreml-runtime/src" if module == "coreml_runtime" else ROOT).joinpath(*module.split("."))
             file = base / "__main__.py" if base.is_dir() else base.with_suffix(".py")
             source = file.read_text(encoding="utf-8") if file.is_file() else ""
             if not source or not (base.is_dir() or "__main__" in source):
@@ -125,12 +125,12 @@ GOOD = """# A page
 [far](https://example.org/x)
 [in a notebook](note.ipynb#What-is-it?) [encoded](note.ipynb#What-is-it%3F) [reference]
 
-`make setup`, `make course PHOTOS=DIR`, `[not](a_link.md)`, `utils/course.py`; make it so.
+`make setup`, `make course PHOTOS=DIR`, `[not](a_link.md)`, `tools/course.py`; make it so.
 
 ```
 PHOTOS=a make lab      # what they make is in exported/
 .venv/bin/python -m utils.evaluate MODEL DIR --split test
-.venv/bin/python -m utils.coreml_runtime MODEL PHOTO
+.venv/bin/python -m coreml_runtime MODEL PHOTO
 make demo && make test ARGS=tests/test_photos.py
 ```
 
@@ -150,7 +150,7 @@ SPOILT = [
     (unknown_make_targets, "`make setup coffee`"),
     (unknown_modules, "`python -m utils.coffee`"),
     (unknown_modules, "```\npython -m utils.paths\n```"),
-    (unknown_modules, "`python -m utils.studio.parts`"),
+    (unknown_modules, "`python -m studio.parts`"),
     (unknown_modules, "`python -m\nutils.coffee`"),
     (unknown_modules, "`python -m utils.evaluate MODEL DIR --splits test`"),
     (unknown_files, "`utils/coffee.py`"),

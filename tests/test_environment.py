@@ -10,15 +10,15 @@ import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 from packaging.requirements import Requirement
 
-from utils import course
+from tools import course
 from utils.paths import ROOT
 
-FILES = ["requirements.txt", "requirements-studio.txt", "environments/tf-coreml.txt", "environments/turi-create.txt"]
+FILES = ["requirements.txt", "studio/requirements.txt", "environments/tf-coreml.txt", "environments/turi-create.txt"]
 
 
 def pins(name):
-    """[(requirement, comment)] of a requirements file."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line.strip() and not line.startswith("#")]
+    """[(requirement, comment)] of a requirements file, without the course's own runtime."""
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line.strip() and not line.startswith(("#", "-"))]
     return [(Requirement(line.split(" #")[0].strip()), line.partition(" #")[2].strip()) for line in lines]
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from utils import evaluate, tflite
-from utils.lesson import quiet, silent_stderr
+from utils.silence import quiet, silent_stderr
 
 quiet("tensorflow", "coremltools")
 

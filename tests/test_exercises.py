@@ -3,7 +3,7 @@ import nbformat
 import pytest
 
 from tests import exercises
-from utils.course import find_notebooks
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 

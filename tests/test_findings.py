@@ -9,7 +9,7 @@ import pytest
 
 from tools import findings as measuring
 from utils import findings
-from utils.course import find_notebooks
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 ROW = {"unit": "share", "low": 0.94, "high": 1.0, "smallest": 0.96, "largest": 0.99, "runs": 12,

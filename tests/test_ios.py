@@ -10,7 +10,7 @@ import tree_sitter
 import tree_sitter_swift
 from openstep_parser import OpenStepDecoder
 
-from utils import demo
+from tools import demo
 from utils.paths import EXPORTED, ROOT
 
 APP = ROOT / "ios" / "TabletopAR"
@@ -165,6 +165,6 @@ def test_the_list_of_what_is_exported_says_that_06_writes_the_final_model():
     assert listed()[final_model()] == "06"
 
 
-@pytest.mark.parametrize("page", ["README.md", "notebooks/TEACHING.md", "utils/coreml_runtime/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "notebooks/TEACHING.md", "coreml-runtime/README.md"])
 def test_every_package_that_a_document_names_is_in_the_list_of_what_is_exported(page):
     assert set(PACKAGE.findall((ROOT / page).read_text())) <= set(listed())

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from utils.lesson import quiet
+from utils.silence import quiet
 
 quiet("tensorflow")
 

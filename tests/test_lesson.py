@@ -1,5 +1,4 @@
 """The notebooks' helpers: what they print, and that they fail when they should."""
-import subprocess
 import sys
 
 import pytest
@@ -78,48 +77,3 @@ def test_expect_failure_lets_an_interruption_through():
 def test_an_exercise_is_answered_without_a_traceback(condition, says, capsys):
     lesson.check(condition, "A hint.")
     assert capsys.readouterr().out.startswith(says)
-
-
-def test_quiet_imports_tensorflow_and_coremltools_without_a_word():
-    code = "from utils.lesson import quiet; quiet('tensorflow', 'coremltools'); import tensorflow, coremltools"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == done.stderr == ""
-
-
-def test_quiet_keeps_tensorflow_away_from_coremltools_but_not_from_the_notebook():
-    code = ("import sys; from utils.lesson import quiet; quiet('coremltools'); print('tensorflow' in sys.modules); "
-            "import tensorflow; print(tensorflow.__name__)")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "tensorflow"]
-
-
-def test_silent_stderr_discards_what_native_code_writes(capfd):
-    import os
-
-    with lesson.silent_stderr():
-        os.write(2, b"from C++")
-        print("from Python", file=sys.stderr)
-    print("after", file=sys.stderr)
-    assert capfd.readouterr().err == "after\n"
-
-
-@pytest.mark.parametrize("is_folder", [False, True])
-def test_written_whole_replaces_what_was_there(tmp_path, is_folder):
-    for text in ("old", "new"):
-        with lesson.written_whole(tmp_path / "deeper" / "a.mlpackage") as unfinished:
-            if is_folder:
-                unfinished.mkdir()
-            (unfinished / "file" if is_folder else unfinished).write_text(text)
-    path = tmp_path / "deeper" / "a.mlpackage"
-    assert (path / "file" if is_folder else path).read_text() == "new"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_written_whole_leaves_the_old_file_and_nothing_else_when_the_block_fails(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(OSError, match="disk full"):
-        with lesson.written_whole(path) as unfinished:
-            unfinished.write_text("half")
-            raise OSError("disk full")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]

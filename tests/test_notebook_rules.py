@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from utils.course import find_notebooks
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 NOTEBOOKS = find_notebooks(ROOT / "notebooks")

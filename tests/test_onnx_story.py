@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils import onnx_story
+from utils import onnx_story, plots
 
 
 @pytest.mark.parametrize("size, outputs", [(8, 4), (8, 5), (8, 7), (8, 1), (7, 3), (13, 5), (5, 5)])
@@ -15,7 +15,7 @@ def test_windows_are_those_of_pytorch(size, outputs):
 
 
 def test_a_drawing_has_a_bar_for_each_output():
-    axes = onnx_story.draw_windows(8, [4, 5]).axes
+    axes = plots.pooling_windows(8, {n: onnx_story.windows(8, n) for n in (4, 5)}).axes
     assert [len(axis.patches) for axis in axes] == [4, 5]
     assert [axis.get_title() for axis in axes] == ["4 of 8: 2 wide", "5 of 8: 2 or 3 wide"]
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from utils import coreml_runtime, phone, routes
+import coreml_runtime
+from utils import files, phone
 
 
 class Network(torch.nn.Module):
@@ -50,9 +51,9 @@ def test_fewer_bits_make_smaller_files_and_larger_errors(model, tmp_path):
     errors, sizes = [], []
     for bits in (8, 6, 4):
         errors.append(error(phone.palettize(model, bits), model, tmp_path))
-        sizes.append(routes.megabytes(tmp_path / "other.mlpackage"))
+        sizes.append(files.megabytes(tmp_path / "other.mlpackage"))
     assert 0 < errors[0] < errors[1] < errors[2] < 0.5
-    assert sizes == sorted(sizes, reverse=True) and sizes[2] < 0.5 * routes.megabytes(tmp_path / "reference.mlpackage")
+    assert sizes == sorted(sizes, reverse=True) and sizes[2] < 0.5 * files.megabytes(tmp_path / "reference.mlpackage")
 
 
 def test_mixed_precision_gives_each_kind_of_layer_its_bits(model, tmp_path):
@@ -82,7 +83,7 @@ def test_saving_adds_metadata_to_what_is_there(model, tmp_path):
 
 
 def test_a_missing_file_is_named_with_the_line_that_makes_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match="a.mlpackage is missing.*utils.course notebooks/05"):
+    with pytest.raises(FileNotFoundError, match="a.mlpackage is missing.*tools.course notebooks/05"):
         phone.made_earlier(tmp_path / "a.mlpackage")
     assert phone.made_earlier(tmp_path) == tmp_path
 

@@ -9,8 +9,8 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
-from utils import slides
-from utils.course import find_notebooks
+from tools import slides
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 NOTEBOOKS = find_notebooks(ROOT / "notebooks")
@@ -228,7 +228,7 @@ def test_in_chromium_a_formula_is_drawn_a_fragment_waits_and_the_speakers_view_o
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
-    """A function: a path -> the one sentence that `python -m utils.slides PATH` says; it writes into tmp_path."""
+    """A function: a path -> the one sentence that `python -m tools.slides PATH` says; it writes into tmp_path."""
     monkeypatch.setattr(slides, "EXPORTED", tmp_path)
 
     def run(path):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from utils.paths import ROOT
-from utils.studio import parts, scene
-from utils.studio.__main__ import main, shard
-from utils.studio.develop import develop, meter
+from studio import parts, scene
+from studio.__main__ import main, shard
+from studio.develop import develop, meter
 
 
 def test_the_same_name_draws_the_same_scene_and_another_name_another():
@@ -127,10 +127,10 @@ def render(scene, files, threads):
             ENDING
             partial.replace(file)
 import os
-from utils import studio
-studio.render = sys.modules["utils.studio.render"] = types.ModuleType("render")
+import studio
+studio.render = sys.modules["studio.render"] = types.ModuleType("render")
 studio.render.render = render
-from utils.studio.__main__ import main
+from studio.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 

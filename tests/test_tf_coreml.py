@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils.lesson import quiet
+from utils.silence import quiet
 
 quiet("tensorflow", "coremltools")
 
@@ -13,7 +13,8 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers  # noqa: E402
 
-from utils import coreml_runtime, tf_coreml  # noqa: E402
+import coreml_runtime
+from utils import tf_coreml  # noqa: E402
 
 SIDE = 16
 IMAGE = tf.TensorSpec([1, SIDE, SIDE, 3], tf.float32, name="image")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from utils import tflite
-from utils.lesson import quiet
+from utils.silence import quiet
 
 quiet("tensorflow")
 

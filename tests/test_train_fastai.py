@@ -4,7 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
-from utils import bench_scale, photos, torch_recipe, train_fastai
+from tools import train_fastai
+from tools.bench import scale
+from utils import photos, torch_recipe
 
 OPTIONS = ["--epochs", "1", "--batch", "4", "--side", "64"]
 
@@ -24,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 def test_two_processes_share_the_batches_end_with_the_same_weights_and_write_one_file(folder, tmp_path):
-    told = bench_scale.train(bench_scale.TWO, folder, tmp_path / "a.safetensors", *OPTIONS)  # fails when weights differ
+    told = scale.train(scale.TWO, folder, tmp_path / "a.safetensors", *OPTIONS)  # fails when weights differ
     assert told["processes"] == 2 and told["steps"] == 4 and told["photographs"] == [8, 8]
     assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
     model, labels = torch_recipe.load_weights(tmp_path / "a.safetensors")

@@ -5,13 +5,13 @@ import sys
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 
-from utils import course
+from tools import course
 from utils.paths import ROOT
 
 SCRIPT = """
 import os, sys
 import numpy as np
-from utils.lesson import quiet
+from utils.silence import quiet
 quiet("tensorflow", "turicreate", "coremltools")
 from utils import turi
 

@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from utils import backbone, paths, photos, verify
-from utils.lesson import quiet, silent_stderr
+from utils.silence import quiet, silent_stderr
 
 quiet("coremltools")
 

@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from utils import calibration, coreml_runtime, demo, phone, photos
-from utils.lesson import quiet, silent_stderr
+import coreml_runtime
+from tools import demo
+from utils import calibration, phone, photos
+from utils.silence import quiet, silent_stderr
 from utils.paths import ROOT, TABLETOP
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -464,7 +466,7 @@ def test_labels_threshold_and_temperature_come_from_the_metadata(package, tmp_pa
 
 
 def refused(arguments, **environment):
-    done = subprocess.run([sys.executable, "-m", "utils.demo", *map(str, arguments)], cwd=ROOT, capture_output=True,
+    done = subprocess.run([sys.executable, "-m", "tools.demo", *map(str, arguments)], cwd=ROOT, capture_output=True,
                           text=True, env=os.environ | {"PYTHONPATH": str(ROOT), **environment})
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     return done.stderr

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from utils import routes
-from utils.course import find_notebooks
+from tools.course import find_notebooks
 from utils.paths import ROOT
 
 GITHUB = ROOT / ".github"

@@ -25,8 +25,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from utils import findings
-from utils.course import find_notebooks, why_left_out
-from utils.lesson import written_whole
+from tools.course import find_notebooks, why_left_out
+from utils.files import written_whole
 from utils.paths import EXPORTED, ROOT, SEED
 
 # What a processor with fewer instructions would do, made on one with more (PyTorch, TensorFlow and oneDNN read these).
@@ -125,7 +125,7 @@ def run_chain(setting, notebooks):
     folder = Path(environment["EXPORTED"]) / notebooks[0].stem
     environment["EXPORTED"] = str(folder)
     copies = [changed_copy(notebook, setting, folder / "changed") for notebook in notebooks]
-    done = subprocess.run([sys.executable, "-m", "utils.course", *map(str, copies)], cwd=ROOT, env=environment,
+    done = subprocess.run([sys.executable, "-m", "tools.course", *map(str, copies)], cwd=ROOT, env=environment,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     noted = folder / "findings.json"
     if done.returncode or not noted.exists():

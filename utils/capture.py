@@ -48,7 +48,8 @@ from PIL import Image, ImageCms
 from tqdm import tqdm
 
 from utils import photos
-from utils.lesson import one_line, written_whole
+from utils.files import written_whole
+from utils.lesson import one_line
 from utils.photos import PhotoError
 
 EXTRAS = ["source", "author", "licence", "taken", "id", "phash"]
@@ -862,7 +863,7 @@ def _seen_from(out, path):
 
 
 def _bar(progress, **options):
-    """A progress bar on stderr, whatever TQDM_DISABLE says: lesson.quiet sets it for the libraries' own bars."""
+    """A progress bar on stderr, whatever TQDM_DISABLE says: silence.quiet sets it for the libraries' own bars."""
     return tqdm(disable=not progress, leave=False, mininterval=0.5 if sys.stderr.isatty() else 30, **options)
 
 

@@ -5,6 +5,13 @@ import select
 import sys
 
 
+def end_quietly_as_a_command():
+    """For the packages' __init__: `end_quietly` under python -m, where Python has found the package and not yet the
+    module; nothing in a program that imports them."""
+    if sys.argv[:1] == ["-m"]:
+        end_quietly()
+
+
 def end_quietly():
     """Ends the process without a traceback on Ctrl-C while libraries are loaded, before a command has its own answer to
     it, and when what reads its output has left (`… | head -1`). Other exceptions are shown as ever."""

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from utils import calibration, coreml_runtime, photos, tflite
+import coreml_runtime
+from utils import calibration, photos, tflite
 from utils.intervals import wilson_interval  # also evaluate.wilson_interval: the notebooks' name for it
 
 BATCH = 32

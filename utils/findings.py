@@ -15,7 +15,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from utils.lesson import written_whole
+from utils.files import written_whole
 from utils.paths import DATA, PHOTOS, TABLETOP, exported
 
 RANGES, RUNS = DATA / "findings.csv", DATA / "findings_runs.csv"

@@ -4,7 +4,7 @@ Pictures stay in memory as uint8, larger than the network's input, so that augme
 Everything random is drawn from one seed: the same seed, pictures and machine give the same batches.
 
 TensorFlow is left its threads on all cores: beside a busy program a step keeps about as much of its speed with them as
-with fewer (`python -m utils.bench busy`), for they do not wait for one another as PyTorch's do.
+with fewer (`python -m tools.bench busy`), for they do not wait for one another as PyTorch's do.
 """
 import contextlib
 from dataclasses import dataclass

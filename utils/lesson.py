@@ -1,73 +1,19 @@
-"""What every notebook needs: is everything installed, keep libraries quiet, show a failure, check an exercise.
-
-Imports no framework itself: `quiet` has to be first.
-"""
+"""What every notebook needs: is everything installed, show a failure, check an exercise."""
 import contextlib
-import importlib
 import importlib.metadata
-import logging
 import os
 import sys
-import tempfile
-import warnings
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from utils.paths import EXPORTED, ROOT
+from utils.silence import silent_stderr
 
 if sys.version_info < (3, 9):  # the kernel of notebook 04
     REQUIREMENTS = ("environments/turi-create.txt",)
 else:
     REQUIREMENTS = ("requirements.txt", "environments/tf-coreml.txt")
 DISTRIBUTIONS = {"tensorflow": ("tensorflow", "tensorflow-cpu")}  # other names under which a package is installed
-
-
-def quiet(*modules):
-    """Imports the named modules without their start-up messages, and keeps libraries' warnings out of the notebook.
-
-    TensorFlow writes its messages from C++ while it is imported, so it has to be imported here. coremltools would import
-    it, too, for seconds and half a gigabyte: where TensorFlow is not named, it is hidden from coremltools.
-    """
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read once, at the import; so is the next
-    os.environ["TQDM_DISABLE"] = "1"  # coremltools' progress bars, of which a notebook keeps every step
-    warnings.filterwarnings("ignore")
-    for name in ("tensorflow", "coremltools", "absl", "torch.onnx"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    hidden = "coremltools" in modules and "tensorflow" not in {*modules, *sys.modules}
-    if hidden:
-        sys.modules["tensorflow"] = None
-    try:
-        with silent_stderr():
-            for module in modules:
-                importlib.import_module(module)
-    finally:
-        if hidden:
-            del sys.modules["tensorflow"]
-
-
-def silent_stderr():
-    """A context manager that discards what is written to stderr inside, by native libraries too. Exceptions pass."""
-    return _silent(2, "stderr", contextlib.redirect_stderr)
-
-
-def silent_stdout():
-    """The same for stdout."""
-    return _silent(1, "stdout", contextlib.redirect_stdout)
-
-
-@contextlib.contextmanager
-def _silent(descriptor, name, redirect):
-    getattr(sys, name).flush()
-    kept, nowhere = os.dup(descriptor), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, descriptor)
-    try:
-        with open(os.devnull, "w") as null, redirect(null):
-            yield
-    finally:
-        os.dup2(kept, descriptor)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def required_versions():
@@ -154,18 +100,3 @@ def check(condition, hint):
         print("Right.")
     else:
         print(f"Not yet. {hint}")
-
-
-@contextlib.contextmanager
-def written_whole(path):
-    """`with written_whole("a.mlpackage") as unfinished: model.save(unfinished)`: the file or folder takes its place,
-    and that of an older one, when the block has succeeded; otherwise nothing changes and nothing is left behind."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    options = {"ignore_cleanup_errors": True} if sys.version_info >= (3, 10) else {}  # notebook 04 has Python 3.8
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent, **options) as folder:
-        unfinished = Path(folder) / path.name  # libraries insist on the suffix
-        yield unfinished
-        if path.is_dir():
-            path.rename(Path(folder) / "replaced")  # a folder can only be renamed to where nothing is
-        unfinished.replace(path)

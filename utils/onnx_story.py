@@ -1,10 +1,10 @@
 """What notebook 03 shows of ONNX: what "adaptive" means, and a network's layer on its way into a file."""
+import math
+
 import torch
-from matplotlib.figure import Figure
 from torch import nn
 
-from utils.lesson import silent_stderr, silent_stdout
-from utils.plots import PALETTE
+from utils.silence import silent_stderr, silent_stdout
 
 EXPORTERS = {"TorchScript": False, "dynamo": True}  # the old and the new one: torch.onnx.export's argument dynamo
 
@@ -14,22 +14,7 @@ def windows(size, outputs):
 
     size: length of the input; outputs: length of the output. The formula of PyTorch's AdaptivePooling.h.
     """
-    return [(i * size // outputs, -(-(i + 1) * size // outputs)) for i in range(outputs)]
-
-
-def draw_windows(size, choices):
-    """A figure: for each number of outputs in `choices`, the windows of an adaptive pool over `size` inputs, as
-    bars."""
-    figure = Figure(figsize=(9, 2.6), layout="constrained")
-    for axis, outputs in zip(figure.subplots(1, len(choices), sharex=True), choices):
-        found = windows(size, outputs)
-        for i, (first, end) in enumerate(found):
-            axis.barh(i, end - first, left=first, height=0.7, color=PALETTE[i % 2], edgecolor="black")
-        lengths = sorted({end - first for first, end in found})
-        axis.set(title=f"{outputs} of {size}: {' or '.join(map(str, lengths))} wide", xlabel="input", ylabel="output",
-                 xlim=(0, size), xticks=range(size + 1), yticks=range(outputs), ylim=(outputs - 0.4, -0.6))
-        axis.grid(axis="x", alpha=0.4)
-    return figure
+    return [(i * size // outputs, math.ceil((i + 1) * size / outputs)) for i in range(outputs)]
 
 
 def export_onnx(model, path, exporter="dynamo", shape=(1, 16, 8, 8), dynamic=()):

@@ -9,7 +9,7 @@ import re
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from utils.lesson import written_whole
+from utils.files import written_whole
 
 GAMMA = 2.2  # of sRGB, about: pixel value / 255 is light ** (1 / GAMMA)
 FULL_WELL = 1000  # photons that fill a small pixel of a phone, video mode; the fewer, the grainier
@@ -26,7 +26,7 @@ def made_earlier(path):
     """The path, where notebook 05 has written it. Raises FileNotFoundError with the line that makes it."""
     if not path.exists():
         raise FileNotFoundError(f"{path.name} is missing; notebook 05 writes it: run `make course`, or, for this file "
-                                "alone, `.venv/bin/python -m utils.course notebooks/05_tensorflow_to_coreml.ipynb`.")
+                                "alone, `.venv/bin/python -m tools.course notebooks/05_tensorflow_to_coreml.ipynb`.")
     return path
 
 

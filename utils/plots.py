@@ -260,6 +260,22 @@ def shares(table, xlabel, reference=None):
     return figure
 
 
+def pooling_windows(size, windows):
+    """The windows of adaptive pools over `size` inputs, as bars, one pool beside the other.
+
+    windows: {number of outputs: [(first, last + 1) of each]}, as onnx_story.windows gives them.
+    """
+    figure, axes = _figure(9, 2.6, 1, len(windows), sharex=True)
+    for axis, (outputs, found) in zip(axes[0], windows.items()):
+        for i, (first, end) in enumerate(found):
+            axis.barh(i, end - first, left=first, height=0.7, color=PALETTE[i % 2], edgecolor="black")
+        lengths = sorted({end - first for first, end in found})
+        axis.set(title=f"{outputs} of {size}: {' or '.join(map(str, lengths))} wide", xlabel="input", ylabel="output",
+                 xlim=(0, size), xticks=range(size + 1), yticks=range(outputs), ylim=(outputs - 0.4, -0.6))
+        axis.grid(axis="x", alpha=0.4)
+    return figure
+
+
 def run_spread(runs, today):
     """What findings came to in measured runs: a row per finding, a dot per run, a line where today's value lies.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
-from utils.lesson import written_whole
+from utils.files import megabytes, written_whole
 from utils.paths import EXPORTED
 
 FILE = EXPORTED / "routes.csv"
@@ -68,12 +68,6 @@ def record_closed(route, notebook, closed_at, table=FILE):
     if not closed_at.strip():
         raise RouteError(f"{route}: say where it is closed.")
     return _replace_row({"route": route, "notebook": notebook, "status": "closed", "closed_at": closed_at}, Path(table))
-
-
-def megabytes(path):
-    """Size of a file, or of all files below a folder such as an .mlpackage, in 10⁶ bytes."""
-    path = Path(path)
-    return sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file()) / 1e6
 
 
 def read_routes(table=FILE):

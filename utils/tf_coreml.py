@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
 
-from utils.lesson import written_whole
+from utils.files import written_whole
 
 RENAMED_SINCE = {"AddV2": "Add"}  # the same operator, but for how it treats strings
 

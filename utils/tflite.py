@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.lesson import silent_stderr, written_whole
+from utils.files import written_whole
+from utils.silence import silent_stderr
 
 LABELS, METADATA = "labels.txt", "metadata.json"
 

@@ -13,7 +13,7 @@ Where the time of `fine_tune` goes on a CPU, and what is done about it here:
 | each photograph is read in each epoch | once |
 | threads on all cores, busy or not, wait for each other | on those that other programs leave free |
 
-`python -m utils.bench training` measures what it is worth, and `python -m utils.bench busy` the last line. A GPU is not
+`python -m tools.bench training` measures what it is worth, and `python -m tools.bench busy` the last line. A GPU is not
 used.
 """
 import functools
@@ -34,8 +34,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from utils import photos
 from utils.backbone import PIXEL_MEAN, PIXEL_STD, scale_pixels, torch_backbone
-from utils.coreml_runtime import threads
-from utils.lesson import written_whole
+from coreml_runtime import threads
+from utils.files import written_whole
 from utils.paths import SEED
 
 SIDE = 256  # pixels of the square that the network answers for: that of the bundled photographs; a multiple of 32

@@ -23,7 +23,7 @@ from turicreate.toolkits.image_analysis import image_analysis
 
 from utils import photos
 from utils.backbone import HEAD_CHANNELS, IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone
-from utils.lesson import written_whole
+from utils.files import written_whole
 from utils.paths import PHOTOS, ROOT, SEED, exported
 
 BACKBONE = "efficientnet_lite0"
@@ -232,7 +232,7 @@ def run_file(model, pictures, names):
             Image.fromarray(picture).save(file, compress_level=1)
         for start in range(0, len(files), BATCH_OF_FILES):
             batch = files[start:start + BATCH_OF_FILES]
-            answers += json.loads(in_main_environment("-m", "utils.coreml_runtime", model, *batch, "--json"))
+            answers += json.loads(in_main_environment("-m", "coreml_runtime", model, *batch, "--json"))
     return np.array([[answer["probs"][name] for name in names] for answer in answers])
 
 

@@ -33,9 +33,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from utils import coreml_runtime, evaluate, photos
+import coreml_runtime
+from utils import evaluate, photos
 from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
-from utils.lesson import written_whole
+from utils.files import written_whole
 from utils.paths import PHOTOS
 
 PARITY_LIMIT = 1e-3  # of a probability, for a file that computes and stores float32

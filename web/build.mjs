@@ -1,4 +1,4 @@
-// Bundles the page: `node build.mjs OUT`. OUT already holds model.onnx and model.json, which utils/demo.py writes.
+// Bundles the page: `node build.mjs OUT`. OUT already holds model.onnx and model.json, which tools/demo.py writes.
 import { createHash } from "node:crypto";
 import { copyFileSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

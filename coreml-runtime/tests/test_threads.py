@@ -1,11 +1,12 @@
-"""utils/coreml_runtime/threads.py: as many threads as there are free cores. The clock and the load are made up; what it
+"""coreml-runtime/src/coreml_runtime/threads.py: as many threads as there are free cores. The clock and the load are made up; what it
 is worth is for `make bench`."""
 import json
 import subprocess
 import sys
 from types import SimpleNamespace
 
-from utils import coreml_runtime, torch_recipe  # torch_recipe comes before fastai
+import coreml_runtime
+from utils import torch_recipe  # torch_recipe comes before fastai
 import numpy as np
 import psutil
 import pytest
@@ -15,8 +16,8 @@ from fastai.vision.all import Callback
 from PIL import Image
 from torch import nn
 
-from utils.coreml_runtime import threads
-from utils.coreml_runtime.model import _quiet
+from coreml_runtime import threads
+from coreml_runtime.model import _quiet
 from utils.paths import ROOT
 
 with _quiet():
@@ -155,7 +156,7 @@ def test_what_the_system_really_tells_is_a_number_of_cores(monkeypatch):
 
 def test_a_thread_of_its_own_has_limits_of_its_own():
     """PyTorch keeps a number for each thread; so in a process that nothing else has touched."""
-    code = ("import json, threading, torch; from utils.coreml_runtime import threads as t\n"
+    code = ("import json, threading, torch; from coreml_runtime import threads as t\n"
             "torch.set_num_threads(2); t.os.cpu_count = lambda: 2; t._others.busy = lambda: 1.0\n"
             "found = [t.adapt()]\n"
             "def other(): torch.set_num_threads(2); found.append(t.adapt()); t.restore(); "

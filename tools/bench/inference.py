@@ -2,8 +2,8 @@
 instead, the same network and weights, on the same photographs, each with all of the processor's cores.
 
 The contestants take turns, so that a machine that slows down slows all of them, and each ratio is the median of the
-ratios of the turns. Loading and memory are measured in a process for each: `python -m utils.bench_inference NAME
-FOLDER` does that for one of them and prints JSON. `python -m utils.bench_inference networks FOLDER` puts the files that
+ratios of the turns. Loading and memory are measured in a process for each: `python -m tools.bench.inference NAME
+FOLDER` does that for one of them and prints JSON. `python -m tools.bench.inference networks FOLDER` puts the files that
 they need into the folder, in a process of its own, too: on Linux a process begins with the largest memory of the one
 that starts it.
 """
@@ -24,14 +24,14 @@ from tqdm import tqdm
 
 from utils import paths, photos
 from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone, scale_pixels, torch_backbone
-from utils.lesson import quiet, silent_stderr
+from utils.silence import quiet, silent_stderr
 
 TURNS = 9
 BATCH = 32
 CALLS = {1: 10, BATCH: 2}  # in a turn, by how many photographs each answers
 REST = 0.2  # seconds between two contestants: the threads of some wait for more work and keep the cores busy
 RUNTIME, ONNX, LITERT, KERAS = "Core ML runtime", "ONNX Runtime", "LiteRT", "Keras"
-LIBRARIES = {RUNTIME: ["torch", "coremltools", "utils.coreml_runtime"], ONNX: ["onnxruntime"],
+LIBRARIES = {RUNTIME: ["torch", "coremltools", "coreml_runtime"], ONNX: ["onnxruntime"],
              LITERT: ["ai_edge_litert.interpreter"], KERAS: ["tensorflow", "keras"]}
 
 
@@ -69,7 +69,7 @@ def write_networks(folder):
 # ---- a function of uint8 pictures (N, 224, 224, 3) -> logits (N, 1000) for each --------------------------------------
 
 def load_runtime(folder):
-    from utils import coreml_runtime
+    import coreml_runtime
 
     model = coreml_runtime.load(folder / "network.mlpackage")
     output, = model.output_names
@@ -161,8 +161,8 @@ def load_once(name, folder):
 
 
 def in_a_process(what, folder):
-    """What `python -m utils.bench_inference WHAT FOLDER` prints. Raises RuntimeError."""
-    done = subprocess.run([sys.executable, "-m", "utils.bench_inference", what, str(folder)], cwd=paths.ROOT,
+    """What `python -m tools.bench.inference WHAT FOLDER` prints. Raises RuntimeError."""
+    done = subprocess.run([sys.executable, "-m", "tools.bench.inference", what, str(folder)], cwd=paths.ROOT,
                           capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip() or "nothing was said").splitlines()[-1]

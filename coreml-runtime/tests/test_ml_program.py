@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from utils import coreml_runtime
-from utils.coreml_runtime import InputError, ModelFileError, interpreter
-from utils.coreml_runtime.mil_ops import OPERATORS
-from utils.coreml_runtime.ml_program import MLProgram
-from utils.coreml_runtime.model import _quiet
+import coreml_runtime
+from coreml_runtime import InputError, ModelFileError, interpreter
+from coreml_runtime.mil_ops import OPERATORS
+from coreml_runtime.ml_program import MLProgram
+from coreml_runtime.model import _quiet
 
 with _quiet():
     import coremltools as ct

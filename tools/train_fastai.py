@@ -1,7 +1,7 @@
 """Trains notebook 02's classifier outside a notebook, on one process or on several that share each batch.
 
-    python -m utils.train_fastai --photos DIR --out FILE
-    accelerate-launch --multi_gpu --num_processes 2 -m utils.train_fastai --photos DIR --out FILE
+    python -m tools.train_fastai --photos DIR --out FILE
+    accelerate-launch --multi_gpu --num_processes 2 -m tools.train_fastai --photos DIR --out FILE
 
 FILE holds the weights as safetensors, as notebook 02 writes them. `--batch` photographs are looked at in a step by all
 processes together, so that one process and several take the same steps. Without a GPU the processes meet over gloo and
@@ -114,7 +114,7 @@ def train(folder, table, out, epochs=None, batch=32, side=torch_recipe.SIDE):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.train_fastai", description="Train notebook 02's classifier.")
+    parser = argparse.ArgumentParser(prog="python -m tools.train_fastai", description="Train notebook 02's classifier.")
     parser.add_argument("--photos", type=Path, required=True, help="folder of photographs: one folder a class")
     parser.add_argument("--out", type=Path, required=True, help="file for the weights, .safetensors")
     parser.add_argument("--epochs", type=int, help="default: as many as notebook 02 trains")

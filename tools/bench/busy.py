@@ -2,9 +2,9 @@
 has one of the cores to itself, as a browser may, or a meeting?
 
 Each contestant is a process of its own, which works for SECONDS on a quiet computer and for as long beside the busy
-program, by turns; each ratio is the median of the ratios of the turns. `python -m utils.bench_busy NAME FOLDER` makes
+program, by turns; each ratio is the median of the ratios of the turns. `python -m tools.bench.busy NAME FOLDER` makes
 one of them ready. Then it reads lines, each a number of seconds, works for so long and prints how many photographs a
-second it did. FOLDER is what bench_inference.write_networks has filled.
+second it did. FOLDER is what inference.write_networks has filled.
 """
 import contextlib
 import statistics
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from utils import bench_inference, bench_scale, paths, photos
-from utils.lesson import quiet
+from tools.bench import inference, scale
+from utils import paths, photos
+from utils.silence import quiet
 
 SECONDS, TURNS = 8, 3
 SETTLED = 1.5  # seconds that a contestant works before its clock starts, each time
@@ -53,7 +54,8 @@ class Rate:
 # ---- a function each, of a Rate, that works until the rate is known --------------------------------------------------
 
 def fastai_training(folder):
-    from utils import torch_recipe, train_fastai  # before fastai
+    from tools import train_fastai
+    from utils import torch_recipe  # before fastai
     from fastai.vision.all import Callback, CancelFitException, CancelValidException, ProgressCallback
 
     class Measure(Callback):
@@ -68,7 +70,7 @@ def fastai_training(folder):
             raise CancelValidException
 
     sample = folder / "photos"
-    bench_scale.copy_sample(sample)
+    scale.copy_sample(sample)
     learn = train_fastai.learner(sample, photos.read_table(sample), BATCH, torch_recipe.SIDE)
     learn.remove_cb(ProgressCallback)
 
@@ -114,7 +116,7 @@ def keras_training(folder):
 def runtime(folder):
     sys.modules.setdefault("tensorflow", None)  # coremltools would import it
     quiet("coremltools")
-    answer, picture = bench_inference.load_runtime(folder), bench_inference.bundled_pictures(1)
+    answer, picture = inference.load_runtime(folder), inference.bundled_pictures(1)
 
     def work(rate):
         while rate.add(1):
@@ -152,7 +154,7 @@ def take_turns(measure, turns=TURNS):
 
 def measure_contestant(name, folder):
     """What take_turns returns, of a contestant in a process of its own. Raises RuntimeError where it fails."""
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "utils.bench_busy", name, str(folder)],
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "tools.bench.busy", name, str(folder)],
                                cwd=paths.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(question):
@@ -185,7 +187,7 @@ def run():
     """{title: table} of all contestants. Raises RuntimeError where one fails."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        bench_inference.in_a_process("networks", folder)
+        inference.in_a_process("networks", folder)
         for name in CONTESTANTS:
             print(f"busy: {name}", file=sys.stderr, flush=True)
             found[name] = measure_contestant(name, Path(folder))

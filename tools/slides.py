@@ -1,6 +1,6 @@
 """Slides from the notebooks; behind `make slides`.
 
-`python -m utils.slides [NOTEBOOK ...]` turns notebooks/[0-9][0-9]_*.ipynb, or those named, into
+`python -m tools.slides [NOTEBOOK ...]` turns notebooks/[0-9][0-9]_*.ipynb, or those named, into
 exported/slides/NAME.html: one file each, with reveal.js, the figures and the formulas inside, which a browser opens
 without a network. Nothing is executed: the outputs are those that are stored in the notebook.
 
@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from utils.course import find_notebooks, shown
-from utils.lesson import written_whole
+from tools.course import find_notebooks, shown
+from utils.files import written_whole
 from utils.paths import EXPORTED, ROOT
 
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
@@ -317,7 +317,7 @@ def make_slides(notebook, folder):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.slides", description="Slides from the notebooks.")
+    parser = argparse.ArgumentParser(prog="python -m tools.slides", description="Slides from the notebooks.")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all, in order")
     options = parser.parse_args(arguments)
     try:

@@ -1,18 +1,18 @@
 """`make bench`: how fast this course's tools are beside what one would use instead, in one run, as ratios.
 
-`training` (utils/bench_training.py): until a classifier is as good as fastai's defaults make it.
+`training` (tools/bench/training.py): until a classifier is as good as fastai's defaults make it.
 
-`inference` (utils/bench_inference.py): EfficientNet-Lite0 answered by the Core ML runtime, ONNX Runtime, LiteRT and
+`inference` (tools/bench/inference.py): EfficientNet-Lite0 answered by the Core ML runtime, ONNX Runtime, LiteRT and
 Keras; time, loading and memory.
 
-`scale` (utils/bench_scale.py): fastai's recipe on two processes that share each batch, beside one.
+`scale` (tools/bench/scale.py): fastai's recipe on two processes that share each batch, beside one.
 
-`busy` (utils/bench_busy.py): training and the Core ML runtime beside a program that keeps a core busy, and on a quiet
+`busy` (tools/bench/busy.py): training and the Core ML runtime beside a program that keeps a core busy, and on a quiet
 computer.
 
 `course`: the seconds of set-up and of each notebook, as the last `make course` noted them; nothing is run again.
 
-`python -m utils.bench [training] [inference] [scale] [busy] [course]` runs those parts or, without a name, all, prints
+`python -m tools.bench [training] [inference] [scale] [busy] [course]` runs those parts or, without a name, all, prints
 their tables and writes them into bench.json in the exported folder.
 """
 import argparse
@@ -22,13 +22,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from utils import bench_busy, bench_inference, bench_scale, bench_training, paths
-from utils.lesson import written_whole
-
-
-def training():
-    """{title: table} of fastai with and without the recipe, and Keras."""
-    return {"training": bench_training.compare_training(bench_training.run_all())}
+from tools.bench import busy, inference, scale, training
+from utils import paths
+from utils.files import written_whole
 
 
 def course():
@@ -44,8 +40,7 @@ def course():
     return {"course": pd.DataFrame({"seconds": seconds})}
 
 
-PARTS = {"training": training, "inference": bench_inference.run, "scale": bench_scale.run, "busy": bench_busy.run,
-         "course": course}
+PARTS = {"training": training.run, "inference": inference.run, "scale": scale.run, "busy": busy.run, "course": course}
 
 
 def write_tables(tables, file):
@@ -58,7 +53,7 @@ def write_tables(tables, file):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.bench", description="How fast are the course's tools?")
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description="How fast are the course's tools?")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; default: all")
     parts = parser.parse_args(arguments).parts or list(PARTS)
     unknown = [part for part in parts if part not in PARTS]

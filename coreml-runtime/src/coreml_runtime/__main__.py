@@ -1,4 +1,4 @@
-"""Ask a Core ML model about photographs: `python -m utils.coreml_runtime MODEL PHOTO… [--json]`."""
+"""Ask a Core ML model about photographs: `python -m coreml_runtime MODEL PHOTO… [--json]`."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ with contextlib.suppress(ImportError):  # an iPhone's own photographs are HEIC
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit code is 0 when every photograph was answered, else 2."""
-    parser = argparse.ArgumentParser(prog="python -m utils.coreml_runtime", description=__doc__.split(":")[0] + ".")
+    parser = argparse.ArgumentParser(prog="python -m coreml_runtime", description=__doc__.split(":")[0] + ".")
     parser.add_argument("model", metavar="MODEL", help="an .mlpackage or .mlmodel that takes one image")
     parser.add_argument("photos", metavar="PHOTO", nargs="+", help="photographs, in any format that Pillow reads")
     parser.add_argument("--json", action="store_true", help="print one JSON list, with an object a photograph")

@@ -1,4 +1,4 @@
-"""The neural networks (.mlmodel) of utils.coreml_runtime against definitions, PyTorch and Keras.
+"""The neural networks (.mlmodel) of coreml_runtime against definitions, PyTorch and Keras.
 
 Each layer type is compared with its definition in the specification's words, written here in NumPy and independently of
 the runtime; where sizes, strides and paddings vary, hypothesis chooses them.
@@ -18,18 +18,18 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-from utils import coreml_runtime
-from utils.coreml_runtime import ModelFileError, UnknownOperator, neural_network, onednn
-from utils.coreml_runtime.__main__ import main
-from utils.coreml_runtime.model import Model, _quiet
-from utils.coreml_runtime.nn_layers import LAYERS
+import coreml_runtime
+from coreml_runtime import ModelFileError, UnknownOperator, neural_network, onednn
+from coreml_runtime.__main__ import main
+from coreml_runtime.model import Model, _quiet
+from coreml_runtime.nn_layers import LAYERS
 
 with _quiet():
     import coremltools as ct
     from coremltools.models import datatypes
     from coremltools.models.neural_network import NeuralNetworkBuilder, quantization_utils
 
-README = Path(__file__).parents[1] / "utils/coreml_runtime/README.md"
+README = Path(__file__).parents[1] / "README.md"
 LABELS = ["floppy drive", "piézo", "relay", "stepper motor"]
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 

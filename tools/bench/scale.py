@@ -1,6 +1,6 @@
 """The scale part of `make bench`: fastai's recipe on one process, and on two that share each batch.
 
-Both train in the same steps on the same small sample, started as a user starts them: `python -m utils.train_fastai`,
+Both train in the same steps on the same small sample, started as a user starts them: `python -m tools.train_fastai`,
 and accelerate's launcher with two processes of one thread each. On one computer with two cores this shows what sharing
 costs, and that it works; more computers or GPUs are what it is for (notebooks/SCALE.md).
 """
@@ -27,7 +27,7 @@ LAUNCHER = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes"
 
 def command(name, *arguments):
     """The command line that trains with ONE or TWO."""
-    return [sys.executable, "-W", "ignore", *(LAUNCHER if name == TWO else []), "-m", "utils.train_fastai",
+    return [sys.executable, "-W", "ignore", *(LAUNCHER if name == TWO else []), "-m", "tools.train_fastai",
             *map(str, arguments)]
 
 
@@ -42,7 +42,7 @@ def copy_sample(folder):
 
 
 def train(name, folder, out, *options):
-    """What utils.train_fastai.train returns and the CPU seconds ("cpu") of all its processes, trained by ONE or TWO on
+    """What tools.train_fastai.train returns and the CPU seconds ("cpu") of all its processes, trained by ONE or TWO on
     a folder of photographs, its weights in the file `out`. All processors are used, by each process its share. Raises
     RuntimeError when it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,4 +1,4 @@
-"""utils.coreml_runtime against the frameworks that Core ML models are converted from, and against definitions."""
+"""coreml_runtime against the frameworks that Core ML models are converted from, and against definitions."""
 
 import functools
 import json
@@ -16,18 +16,18 @@ from torch import nn
 from torch.nn import functional as F
 
 import test_ml_program
-from utils import coreml_runtime
-from utils.coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
-from utils.coreml_runtime.__main__ import main
-from utils.coreml_runtime.mil_ops import OPERATORS
-from utils.coreml_runtime.model import _quiet
+import coreml_runtime
+from coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
+from coreml_runtime.__main__ import main
+from coreml_runtime.mil_ops import OPERATORS
+from coreml_runtime.model import _quiet
 
 with _quiet():
     import coremltools as ct
     from coremltools.converters.mil import Builder as mb
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "utils/coreml_runtime/README.md"
+README = ROOT / "README.md"
 LABELS = ["floppy drive", "piézo", "relay", "stepper motor"]
 SIZE = 48
 TOLERANCE = {"float32": 1e-5, "float16": 2e-2}
@@ -1010,7 +1010,7 @@ def test_the_command_line_refuses_a_model_that_takes_no_photograph(folder, defin
 
 
 def test_a_fresh_process_prints_answers_and_nothing_else(classifier, photos):
-    done = subprocess.run([sys.executable, "-m", "utils.coreml_runtime", classifier.path, photos / "upright.png"],
+    done = subprocess.run([sys.executable, "-m", "coreml_runtime", classifier.path, photos / "upright.png"],
                           cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1

@@ -3,7 +3,7 @@ defaults make it?
 
 Each contestant trains in a process of its own, for the sake of its peak memory, on the same photographs, with the same
 pretrained EfficientNet-Lite0, batch size and seed; those of fastai with the same augmentation. Validation, on other
-sessions and at the same size, is not timed. `python -m utils.bench_training NAME` runs one of them and
+sessions and at the same size, is not timed. `python -m tools.bench.training NAME` runs one of them and
 prints its record as JSON.
 """
 import json
@@ -15,7 +15,7 @@ import time
 import pandas as pd
 
 from utils import paths, photos
-from utils.lesson import quiet
+from utils.silence import quiet
 
 SIDE, BATCH = 224, 32
 FRAMES = 4  # of each session's eight are trained on: half of the photographs, so that the slowest takes minutes
@@ -143,12 +143,17 @@ def run_all():
     found = {}
     for name in EPOCHS:
         print(f"training: {name}", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, "-W", "ignore", "-m", "utils.bench_training", name], cwd=paths.ROOT,
+        done = subprocess.run([sys.executable, "-W", "ignore", "-m", "tools.bench.training", name], cwd=paths.ROOT,
                               stdout=subprocess.PIPE, text=True)
         if done.returncode:
             raise RuntimeError(f"{name} ended with exit code {done.returncode}; its messages are above.")
         found[name] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def run():
+    """{title: table} of fastai with and without the recipe, and Keras."""
+    return {"training": compare_training(run_all())}
 
 
 def compare_training(found):

@@ -1,4 +1,4 @@
-"""The page that runs the course's model in a phone's browser: `python -m utils.demo [--port 8000] [--build]`.
+"""The page that runs the course's model in a phone's browser: `python -m tools.demo [--port 8000] [--build]`.
 
 Takes the Core ML package as ONNX, with the labels, the threshold and the temperature of its metadata beside it, bundles
 web/ with them into web/dist, and serves that folder. Needs Node.js with npm. The exit code is 0, or 2 with one sentence
@@ -19,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from utils import coreml_runtime, evaluate
-from utils.lesson import silent_stderr, written_whole
+import coreml_runtime
+from utils import evaluate
+from utils.files import written_whole
+from utils.silence import silent_stderr
 from utils.paths import EXPORTED, ROOT
 
 WEB = ROOT / "web"
@@ -185,7 +187,7 @@ def lan_address():
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.demo", description="The model in a browser: build, serve.")
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description="The model in a browser: build, serve.")
     parser.add_argument("--model", metavar="PACKAGE", type=Path, default=PACKAGE, help="default: %(default)s")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
     parser.add_argument("--build", action="store_true", help="build web/dist and stop")

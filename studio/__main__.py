@@ -1,4 +1,4 @@
-"""Renders the photographs that are missing: ``python -m utils.studio --out data/tabletop [--shard 1/4]``."""
+"""Renders the photographs that are missing: ``python -m studio --out data/tabletop [--shard 1/4]``."""
 from __future__ import annotations
 
 import argparse
@@ -71,7 +71,7 @@ def stop_when_told(out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m utils.studio", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m studio", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and photos.csv")
     parser.add_argument("--shard", default="1/1", help="k/n: render only every n-th session, from the k-th on")
     parser.add_argument("--sessions", nargs="*", help="only these, for example relay-07")

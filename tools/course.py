@@ -1,6 +1,6 @@
 """Runs the notebooks of the course in order; behind `make course`.
 
-`python -m utils.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
+`python -m tools.course [NOTEBOOK ...]` executes notebooks/[0-9][0-9]_*.ipynb, or those named, with papermill, each in
 its own kernel and with notebooks/ as the working folder. The executed copies go to exported/notebooks/, the originals
 stay as they are. A failing cell stops the course; a notebook whose kernel this computer cannot have is left out, and
 named (OPTIONAL_KERNELS). A course that was stopped goes on, when it is run again, with the notebook that it stopped at,
@@ -27,7 +27,7 @@ import warnings
 from pathlib import Path
 
 from utils import photos
-from utils.lesson import written_whole
+from utils.files import written_whole
 from utils.paths import EXPORTED, PHOTOS, ROOT, TABLETOP
 
 
@@ -120,7 +120,7 @@ def run_notebook(notebook, out):
     notebook, out = Path(notebook), Path(out)
     unfinished = out.with_name(f".{out.stem}.unfinished.ipynb")
     bar = {"desc": notebook.stem, "mininterval": 0.5 if sys.stderr.isatty() else 30, "leave": False,
-           "disable": False}  # whatever TQDM_DISABLE says: lesson.quiet sets it for the libraries' own bars
+           "disable": False}  # whatever TQDM_DISABLE says: silence.quiet sets it for the libraries' own bars
     started = time.monotonic()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ class Progress:
     def _mark(self, notebook):
         """SHA-256, as hex digits, over all that a notebook's results come from."""
         files = [notebook, Path(self._folder) / "photos.csv", ROOT / "requirements.txt"]
-        files += sorted(ROOT.glob("utils/**/*.py"))
+        files += sorted([*ROOT.glob("utils/**/*.py"), *ROOT.glob("coreml-runtime/src/**/*.py")])
         hashes = [hashlib.sha256(file.read_bytes()).digest() for file in files]
         return hashlib.sha256(b"".join([os.fsencode(self._folder), *hashes])).hexdigest()
 
@@ -317,7 +317,7 @@ def shown(path):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m utils.course", description="Run the notebooks of the course.")
+    parser = argparse.ArgumentParser(prog="python -m tools.course", description="Run the notebooks of the course.")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all, in order")
     parser.add_argument("--refresh", action="store_true", help="write the outputs into the notebooks themselves")
     options = parser.parse_args(arguments)

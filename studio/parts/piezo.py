@@ -5,7 +5,7 @@ from math import atan2, cos, degrees, pi, radians, sin
 
 from mathutils import Vector
 
-from utils.studio.parts.stepper_motor import ahead, arc, eared, harness, plug, settle
+from studio.parts.stepper_motor import ahead, arc, eared, harness, plug, settle
 
 RED_BLACK = ["#c4161c", "#141414"]
 BRASS = ["#d0a848", "#c8a24a", "#d8b656", "#cda23e", "#c8a24a", "#b9bcb8"]
