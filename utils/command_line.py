@@ -1,8 +1,43 @@
-"""How the commands of the course, python -m utils.…, end where nobody wants to see a traceback."""
+"""How the commands of the course, python -m utils.…, end where nobody wants to see a traceback.
+
+The exit code is 0, 1 where a check or the user's data failed, 2 where something could not be read or run, 130 after
+Ctrl-C.
+"""
 import atexit
+import functools
 import os
 import select
 import sys
+
+
+class CourseError(ValueError):
+    """The root of the course's errors. The message says in a sentence or two what is wrong, where, and what to do."""
+
+    exit_code = 2
+
+
+def command(main):
+    """Decorates `main(arguments=None)` of a command, which returns an exit code or None for 0: errors of the course, of
+    the Core ML runtime and of the file system become one sentence on stderr and an exit code."""
+    @functools.wraps(main)
+    def shown(arguments=None):
+        from coreml_runtime import CoreMLRuntimeError
+
+        try:
+            return main(arguments) or 0
+        except (CourseError, CoreMLRuntimeError) as error:
+            print(error, file=sys.stderr)
+            return getattr(error, "exit_code", CourseError.exit_code)
+        except BrokenPipeError:
+            raise  # end_quietly
+        except OSError as error:
+            print(f"{error.filename}: {error.strerror}. Check the name and the permissions.", file=sys.stderr)
+            return CourseError.exit_code
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            return 130
+
+    return shown
 
 
 def end_quietly_as_a_command():

@@ -9,28 +9,25 @@ import os
 import sys
 import warnings
 
+from coreml_runtime.imports import import_coremltools
+
 
 def quiet(*modules):
     """Imports the named modules without their start-up messages, and keeps libraries' warnings out of the notebook.
 
-    TensorFlow writes its messages from C++ while it is imported, so it has to be imported here. coremltools would import
-    it, too, for seconds and half a gigabyte: where TensorFlow is not named, it is hidden from coremltools.
+    TensorFlow writes its messages from C++ while it is imported, so it has to be imported here. Where it is not named, it
+    is hidden from coremltools, which would import it.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read once, at the import; so is the next
     os.environ["TQDM_DISABLE"] = "1"  # coremltools' progress bars, of which a notebook keeps every step
     warnings.filterwarnings("ignore")
     for name in ("tensorflow", "coremltools", "absl", "torch.onnx"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    hidden = "coremltools" in modules and "tensorflow" not in {*modules, *sys.modules}
-    if hidden:
-        sys.modules["tensorflow"] = None
-    try:
-        with silent_stderr():
-            for module in modules:
-                importlib.import_module(module)
-    finally:
-        if hidden:
-            del sys.modules["tensorflow"]
+    with silent_stderr():
+        if "coremltools" in modules:
+            import_coremltools(with_tensorflow="tensorflow" in modules)
+        for module in modules:
+            importlib.import_module(module)
 
 
 def silent_stderr():

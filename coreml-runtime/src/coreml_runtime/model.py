@@ -1,9 +1,6 @@
 """A Core ML model on disk, and its answers: what `coremltools.MLModel` is on a Mac."""
 
-import contextlib
-import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +13,7 @@ from torch import Tensor
 
 from . import neural_network, threads
 from .errors import InputError, ModelFileError
+from .imports import import_coremltools
 from .interpreter import BATCH_SIZE, Interpreter
 from .ml_program import MLProgram, check_operators
 from .neural_network import NeuralNetwork
@@ -270,8 +268,7 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
         raise ValueError(f"compute_precision is \"float32\" or \"float16\", not {compute_precision!r}")
     path = Path(path)
     _check_path(path)
-    with _quiet():
-        import coremltools
+    coremltools = import_coremltools()
     try:
         if path.is_dir():
             package = coremltools.models.MLModel(str(path), skip_model_load=True)
@@ -402,26 +399,6 @@ def _to_image(value: Tensor, color_space: int) -> Image.Image:
     pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
     pixels = pixels[..., ::-1] if color_space == 30 else pixels  # BGR
     return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the first import of coremltools from writing to stderr: warnings about versions and a missing Mac, and what
-    TensorFlow, which coremltools imports where it is installed, prints from C++."""
-    if "coremltools" in sys.modules:
-        yield
-        return
-    logger, stderr = logging.getLogger("coremltools"), os.dup(2)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        logger.setLevel(level)
 
 
 def _first_line(error: BaseException) -> str:
