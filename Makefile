@@ -46,7 +46,7 @@ test: setup
 ifneq ($(strip $(ARGS)),)
 	@.venv/bin/python -m pytest $(ARGS)
 else
-	@.venv/bin/python -m pytest tests coreml-runtime/tests --numprocesses 2 --dist loadfile; unit_tests=$$?; \
+	@.venv/bin/python -m pytest tests coreml-runtime/tests --numprocesses 2 --dist loadfile --cov; unit_tests=$$?; \
 		.venv/bin/python -m pytest notebooks && exit $$unit_tests
 endif
 
@@ -68,6 +68,13 @@ bench: setup
 
 findings: setup
 	@.venv/bin/python -m tools.findings $(ARGS)
+
+lint: setup
+	@.venv/bin/ruff check .
+	@.venv/bin/codespell $$(git ls-files "*.md" "*.py" "*.toml" "*.yml" "*.swift")
+	@.venv/bin/mypy --config-file coreml-runtime/pyproject.toml coreml-runtime/src
+	@.venv/bin/end-of-file-fixer $$(git ls-files "*.md" "*.py" "*.toml" "*.yml" "*.ipynb")
+	@.venv/bin/nbstripout --verify --keep-output --keep-count --keep-id notebooks/*.ipynb
 
 check-pins: setup
 	@.venv/bin/python -m pip list --outdated

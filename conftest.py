@@ -12,26 +12,14 @@ os.environ["EXPORTED"] = tempfile.mkdtemp(prefix="exported-")
 os.environ.pop("PHOTOS", None)
 os.environ["FINDINGS"] = "strict"  # what training came to has to lie in its usual range: utils/findings.py
 
-from tests import measured  # noqa: E402
-
-LINES = measured.Lines()
-LINES.start()  # before utils is imported
-
 from tests import exercises  # noqa: E402
 from tools import course
 from utils.paths import ROOT  # noqa: E402
 
-os.environ.update(course.kernel_environment())  # pytest.ini's pythonpath does not reach the kernels
+os.environ.update(course.kernel_environment())  # pytest's pythonpath does not reach the kernels
 
 NOTEBOOKS = course.find_notebooks(ROOT / "notebooks")
-MEASURED = pytest.StashKey()  # whether the unit tests were asked for, all of them, as by make test
 LEFT_OUT = {path: why for path, why in zip(NOTEBOOKS, map(course.why_left_out, NOTEBOOKS)) if why}
-
-
-def pytest_configure(config):
-    config.stash[MEASURED] = config.args == ["tests", "coreml-runtime/tests"] and not config.option.keyword and not config.option.collectonly
-    if not config.stash[MEASURED]:
-        LINES.stop()  # the lines that a few tests run say nothing
 
 
 class LeftOut(pytest.File):
@@ -49,11 +37,6 @@ class LeftOut(pytest.File):
 def pytest_collect_file(file_path, parent):
     collectors = yield
     return [LeftOut.from_parent(parent, path=file_path)] if file_path in LEFT_OUT else collectors
-
-
-def pytest_sessionfinish(session):
-    if hasattr(session.config, "workerinput"):  # pytest-xdist kills its workers
-        measured.save_in_a_worker()
 
 
 def pytest_unconfigure():
@@ -80,8 +63,8 @@ def pytest_make_collect_report(collector):
     return report
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    """Prints how long each notebook took, which were left out, and how many lines of utils the unit tests run."""
+def pytest_terminal_summary(terminalreporter):
+    """Prints how long each notebook took, and which were left out."""
     seconds = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -92,9 +75,3 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_line(f"{total:6.0f} s  {file}")
     for path, why in LEFT_OUT.items():
         terminalreporter.write_line(f"left out: {path.relative_to(ROOT)}, {why}")
-    if config.stash[MEASURED]:
-        LINES.stop()
-        total, low = LINES.found()
-        terminalreporter.write_line(f"{total:4.0f} %    of the lines of utils are run by the unit tests")
-        for file, share in low.items():
-            terminalreporter.write_line(f"{share:4.0f} %    {file}, below {measured.WANTED} %")

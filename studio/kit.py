@@ -6,15 +6,21 @@ built along z. Everything that a Kit makes hangs under one empty object, ``kit.r
 """
 from __future__ import annotations
 
+from contextlib import contextmanager
+from copy import copy
 from math import cos, pi, radians, sin
 from random import Random
-from typing import Sequence
+from typing import Callable, Iterator, Sequence
 
 import bpy
+import mathutils
+
+from .outlines import Outline, rectangle, rounded
 
 Vector = Sequence[float]
 WIRE_COLOURS = ["#c4161c", "#141414", "#e8b400", "#e06a12", "#1c55b0", "#1f8a3c", "#f2f2f2", "#7a4a21", "#8a8a8a",
                 "#6b2f8f", "#e86fa0"]
+BOX_FACES = [(3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)]
 
 
 def linear(colour: str) -> tuple[float, float, float, float]:
@@ -23,14 +29,71 @@ def linear(colour: str) -> tuple[float, float, float, float]:
     return tuple(v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values) + (1.0,)
 
 
+def shade(colour: str, factor: float, lift: float = 0) -> str:
+    """An sRGB hex colour made lighter or darker: each value (0–255) times ``factor`` plus ``lift``."""
+    return "#" + "".join(f"{min(255, int(value * factor + lift)):02x}" for value in bytes.fromhex(colour[1:]))
+
+
+def _box_corners(size: Vector, at: Vector = (0, 0, 0)) -> list[tuple[float, float, float]]:
+    """The eight corners that BOX_FACES counts, of a box whose bottom face is centred on ``at``."""
+    (width, depth, height), (x, y, z) = size, at
+    return [(px, py, pz) for pz in (z, z + height) for px, py in rectangle(x, y, width, depth)]
+
+
+def _own_points(thing: bpy.types.Object) -> list[mathutils.Vector]:
+    """A mesh's vertices, or the corners of the box around anything else, in the thing's own coordinates."""
+    if thing.type == "MESH":
+        return [vertex.co for vertex in thing.data.vertices]
+    return [mathutils.Vector(corner) for corner in thing.bound_box]
+
+
 class Kit:
     """Makes the shapes of one part; ``rng`` decides everything that is left to chance."""
 
     def __init__(self, rng: Random):
         self.rng = rng
-        self.root = bpy.data.objects.new("part", None)
-        bpy.context.scene.collection.objects.link(self.root)
+        self.root = _empty("part")
         self._materials: dict[tuple, bpy.types.Material] = {}
+
+    # ---- placing things --------------------------------------------------------------------------------------------
+    def group(self, at: Vector = (0, 0, 0), turn: Vector = (0, 0, 0)) -> Kit:
+        """A kit whose shapes are moved to ``at`` and turned as one thing; it shares this kit's random numbers and
+        materials."""
+        inner = copy(self)
+        inner.root = _empty("group")
+        inner.root.parent, inner.root.location = self.root, at
+        inner.rotate(turn)
+        return inner
+
+    @contextmanager
+    def moved(self, at: Vector = (0, 0, 0), turn: Vector = (0, 0, 0)) -> Iterator[bpy.types.Object]:
+        """Whatever this kit makes inside the block is moved to ``at`` and turned as one thing; yields its root."""
+        outer = self.root
+        self.root = self.group(at, turn).root
+        try:
+            yield self.root
+        finally:
+            self.root = outer
+
+    @contextmanager
+    def settled(self, roll: float = 0, tilt: float = 0, heading: float = 0,
+                at: tuple[float, float] = (0, 0)) -> Iterator[bpy.types.Object]:
+        """Whatever this kit makes inside the block is one body: rolled about its own axis (z), tilted about x, turned
+        to ``heading`` and rested on the table above ``at``. Yields its root: after the block, ``matrix_basis`` takes
+        the body's own coordinates to the kit's."""
+        with self.moved() as body:
+            yield body
+        turned = (mathutils.Matrix.Rotation(radians(heading), 4, "Z") @ mathutils.Matrix.Rotation(radians(tilt), 4, "X")
+                  @ mathutils.Matrix.Rotation(radians(roll), 4, "Z"))
+        body.matrix_basis = turned
+        bpy.context.view_layer.update()
+        lowest = min((thing.matrix_world @ point).z for thing in body.children_recursive if thing.type != "EMPTY"
+                     for point in _own_points(thing))
+        body.matrix_basis = mathutils.Matrix.Translation((*at, -lowest)) @ turned
+
+    def rotate(self, turn: Vector) -> None:
+        """Turns all that hangs under the root by ``turn`` (degrees about x, then y, then z)."""
+        self.root.rotation_euler = [radians(a) for a in turn]
 
     # ---- materials -------------------------------------------------------------------------------------------------
     def material(self, colour: str, roughness: float = 0.5, metallic: float = 0.0, coat: float = 0.0,
@@ -88,10 +151,20 @@ class Kit:
 
     def box(self, size: Vector, at: Vector = (0, 0, 0), material=None, bevel: float = 0.03, turn: Vector = (0, 0, 0)):
         """A box of ``size`` (x, y, z) with bevelled edges."""
-        x, y, z = size[0] / 2, size[1] / 2, size[2]
-        corners = [(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0), (-x, -y, z), (x, -y, z), (x, y, z), (-x, y, z)]
-        faces = [(3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7)]
-        return self.mesh(corners, faces, at, material, min(bevel, min(size) * 0.3), turn, name="box")
+        return self.mesh(_box_corners(size), BOX_FACES, at, material, min(bevel, min(size) * 0.3), turn, name="box")
+
+    def boxes(self, blocks: Sequence[tuple[Vector, Vector]], material=None, bevel: float = 0.0):
+        """Many boxes (size, centre of the bottom face) in one mesh: pins, legs, ribs."""
+        vertices = [corner for size, at in blocks for corner in _box_corners(size, at)]
+        faces = [tuple(8 * i + corner for corner in face) for i in range(len(blocks)) for face in BOX_FACES]
+        return self.mesh(vertices, faces, material=material, bevel=bevel)
+
+    def rectangles(self, spots: Sequence[tuple], z: float | Callable[[float, float], float], material=None,
+                   at: Vector = (0, 0, 0)):
+        """Many flat rectangles (x, y, width, depth) in one mesh; ``z`` is a height or a function of (x, y)."""
+        corners = [corner for spot in spots for corner in rectangle(*spot)]
+        vertices = [(x, y, z(x, y) if callable(z) else z) for x, y in corners]
+        return self.mesh(vertices, [(i, i + 1, i + 2, i + 3) for i in range(0, len(vertices), 4)], at, material)
 
     def lathe(self, profile: Sequence[tuple[float, float]], at: Vector = (0, 0, 0), material=None,
               turn: Vector = (0, 0, 0), sides: int = 56, bevel: float = 0.0):
@@ -104,6 +177,11 @@ class Kit:
                 a, b = ring * sides + i, ring * sides + (i + 1) % sides
                 faces.append((a, b, b + sides, a + sides))
         return self.mesh(vertices, faces, at, material, bevel, turn, smooth=True, name="lathe")
+
+    def along(self, profile: Sequence[tuple[float, float]], at: Vector = (0, 0, 0), material=None,
+              heading: float = 0.0, sides: int = 48):
+        """A body of revolution (radius, distance) that lies along ``heading``; ``at`` is the start of its axis."""
+        return self.lathe(profile, at, material, (0, 90, heading), sides)
 
     def cylinder(self, radius: float, height: float, at: Vector = (0, 0, 0), material=None, bevel: float = 0.03,
                  turn: Vector = (0, 0, 0), top: float | None = None, sides: int = 56):
@@ -149,15 +227,13 @@ class Kit:
             spline.use_cyclic_u = True
         return self._add("plate", data, at, turn, material)
 
-    def rounded(self, width: float, depth: float, radius: float) -> list[tuple[float, float]]:
-        """The outline of a rectangle with round corners, centred, for ``plate``."""
-        points = []
-        for cx, cy, start in ((1, 1, 0), (-1, 1, 90), (-1, -1, 180), (1, -1, 270)):
-            for step in range(6):
-                a = radians(start + 18 * step)
-                points.append((cx * (width / 2 - radius) + radius * cos(a),
-                               cy * (depth / 2 - radius) + radius * sin(a)))
-        return points
+    def prism(self, outline: Outline, height: float, at: Vector, material, holes: Sequence[tuple] = (),
+              bevel: float = 0.0):
+        """A plate whose straight sides are shaded flat, so its corners stay crisp."""
+        thing = self.plate(outline, height, at, material, holes, bevel=bevel)
+        for spline in thing.data.splines:
+            spline.use_smooth = False
+        return thing
 
     def text(self, string: str, height: float, at: Vector, material=None, turn: Vector = (0, 0, 0),
              align: str = "CENTER"):
@@ -316,12 +392,11 @@ class Kit:
         rng, top = self.rng, z + 0.16
         spots = [(sx * (width / 2 - inset), sy * (depth / 2 - inset))
                  for sx in (-1, 1) for sy in (-1, 1)] if holes else []
-        self.plate(self.rounded(width, depth, corner), 0.16, (0, 0, z), self.pcb(colour),
+        self.plate(rounded(width, depth, corner), 0.16, (0, 0, z), self.pcb(colour),
                    [(x, y, hole) for x, y in spots])
         for x, y in spots:
             self.ring(hole * 1.45, hole, 0.006, (x, y, top), self.metal("#d0d2cf", 0.3), sides=24)
-        lighter = self.pcb("#%02x%02x%02x" % tuple(min(255, int(int(colour[i:i + 2], 16) * 1.25 + 8))
-                                                   for i in (1, 3, 5)))
+        lighter = self.pcb(shade(colour, 1.25, 8))
         for _ in range(int(6 + width * depth)):
             length, heading = rng.uniform(0.3, width * 0.35), rng.choice([0, 90, 45])
             at = (rng.uniform(-0.36, 0.36) * width, rng.uniform(-0.36, 0.36) * depth, top)
@@ -332,13 +407,7 @@ class Kit:
     def label(self, size: tuple[float, float], at: Vector, lines: Sequence[str], turn: Vector = (0, 0, 0),
               colour: str = "#f2f1ec", barcode: bool = True, ink: str = "#16161a"):
         """A sticker facing z (before ``turn``) with a few lines of print and a bar code."""
-        holder = Kit.__new__(Kit)
-        holder.rng, holder._materials = self.rng, self._materials
-        holder.root = bpy.data.objects.new("label", None)
-        bpy.context.scene.collection.objects.link(holder.root)
-        holder.root.parent, holder.root.location = self.root, at
-        holder.root.rotation_euler = [radians(a) for a in turn]
-        width, depth = size
+        holder, (width, depth) = self.group(at, turn), size
         holder.box((width, depth, 0.01), (0, 0, 0), self.ink(colour), 0)
         rows = len(lines) + (1.5 if barcode else 0)
         step = depth * 0.86 / rows
@@ -354,6 +423,13 @@ class Kit:
                 holder.box((thick, step * 1.1, 0.002), (x + thick / 2, y - step * 0.2, 0.01), self.ink(ink), 0)
                 x += thick + self.rng.uniform(0.01, 0.03) * width
         return holder.root
+
+
+def _empty(name: str) -> bpy.types.Object:
+    """A new object without a shape, for others to hang under."""
+    empty = bpy.data.objects.new(name, None)
+    bpy.context.scene.collection.objects.link(empty)
+    return empty
 
 
 def _principled(seed: float, colour: str, roughness: float, metallic: float, coat: float, transmission: float,

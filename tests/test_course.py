@@ -231,14 +231,14 @@ def test_a_course_that_stopped_goes_on_where_it_stopped_and_a_finished_one_runs_
     def run_notebook(path, executed):
         ran.append(path.stem)
         if path.stem in faults:
-            raise course.CourseError(path.stem)
+            raise course.CourseStopped(path.stem)
         time.sleep(0.02)  # file systems' clocks are behind by up to so much
         (out / f"{path.stem}.txt").touch()
         return 1.0
 
     def run_course(resume=True):
         ran.clear()
-        with contextlib.suppress(course.CourseError):
+        with contextlib.suppress(course.CourseStopped):
             course.run_course(notebooks, out, photographs, resume=resume)
         return ran
 
@@ -309,7 +309,7 @@ def test_a_disk_that_is_full_when_the_executed_notebook_is_written_is_one_senten
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(papermill, "execute_notebook", write_half)
-    with pytest.raises(course.CourseError, match="01_a.ipynb: No space left on device: .*\nThe disk is full: free"):
+    with pytest.raises(course.CourseStopped, match="01_a.ipynb: No space left on device: .*\nThe disk is full: free"):
         course.run_notebook(notebook(tmp_path, "01_a", "1"), tmp_path / "out" / "notebooks" / "01_a.ipynb")
     assert executed(tmp_path) == []
 

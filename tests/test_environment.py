@@ -2,13 +2,14 @@
 import json
 import re
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
 import yaml
 from jupyter_client.kernelspec import KernelSpecManager
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tools import course
 from utils.paths import ROOT
@@ -46,6 +47,15 @@ def test_the_tests_run_in_the_pinned_environment():
     for requirement, _ in pins("requirements.txt") + pins("environments/tf-coreml.txt"):
         if requirement.marker is None or requirement.marker.evaluate():
             assert requirement.specifier.contains(version(requirement.name)), requirement
+
+
+def test_what_the_pins_bring_along_is_pinned_too():
+    listed = ("requirements.txt", "environments/tf-coreml.txt", "constraints.txt")
+    pinned = {canonicalize_name(requirement.name): requirement for name in listed for requirement, _ in pins(name)}
+    ours = {"coreml-runtime", "pip", "setuptools", "wheel"}
+    for each in distributions():
+        name = canonicalize_name(each.metadata["Name"])
+        assert name in ours or pinned[name].specifier.contains(each.version), f"{name} {each.version}"
 
 
 def test_the_kernel_turi_create_holds_what_is_pinned_for_it_and_runs_what_the_notebook_imports():

@@ -34,12 +34,12 @@ def printed(text):
     return nbformat.v4.new_output("stream", name="stdout", text=text)
 
 
-def prose(source, *tags):
-    return nbformat.v4.new_markdown_cell(source, metadata={"tags": list(tags)})
+def prose(source, slide_type=""):
+    return nbformat.v4.new_markdown_cell(source, metadata={"slideshow": {"slide_type": slide_type}})
 
 
-def code(source, *outputs, tags=()):
-    return nbformat.v4.new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+def code(source, *outputs, slide_type="-"):
+    return nbformat.v4.new_code_cell(source, outputs=list(outputs), metadata={"slideshow": {"slide_type": slide_type}})
 
 
 def deck(*cells):
@@ -115,11 +115,12 @@ def test_the_note_for_the_instructor_is_in_the_speakers_notes_of_the_title():
     assert "*Show* it." in found[0].notes[-1] and "Show" not in " ".join(map(words, found))
 
 
-@pytest.mark.parametrize("tag, is_shown, is_noted, is_alone", [
-    ("slide", True, True, True), ("slide-fragment", True, True, False),
-    ("slide-notes", False, True, False), ("slide-skip", False, False, False)])
-def test_a_tag_says_whether_a_cell_is_shown(tag, is_shown, is_noted, is_alone):
-    found = deck(prose("## One\n\nText."), prose(LONG, tag), code("long = 1\n" * 9, picture(), tags=[tag]))
+@pytest.mark.parametrize("slide_type, is_shown, is_noted, is_alone", [
+    ("slide", True, True, True), ("subslide", True, True, True), ("fragment", True, True, False),
+    ("notes", False, True, False), ("skip", False, False, False)])
+def test_the_slide_type_says_whether_a_cell_is_shown(slide_type, is_shown, is_noted, is_alone):
+    long_code = code("long = 1\n" * 9, picture(), slide_type=slide_type)
+    found = deck(prose("## One\n\nText."), prose(LONG, slide_type), long_code)
     assert (LONG.strip() in " ".join(map(words, found))) is is_shown
     assert ("long = 1" in " ".join(map(words, found))) is is_shown
     assert any(LONG.strip() in slide.notes for slide in found) is is_noted

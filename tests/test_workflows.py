@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 
-from utils import routes
 from tools.course import find_notebooks
+from utils import routes
 from utils.paths import ROOT
 
 GITHUB = ROOT / ".github"
@@ -62,8 +62,8 @@ def runs_what_is_there(path):
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [step["run"] for step in steps(path) if "run" in step]
     made = {target for command in commands for target in re.findall(r"\bmake ([\w-]+)", command)}
-    files = [name for command in commands for name in re.findall(r"(?:tests/\S+?\.py|\.ci/\w+)", command)]
-    return bool(made or files) and made <= targets and all((ROOT / name).is_file() for name in files)
+    files = [name for command in commands for name in re.findall(r"(?:[\w-]+/tests\b|tests/\S+?\.py|\.ci/\w+)", command)]
+    return bool(made or files) and made <= targets and all((ROOT / name).exists() for name in files)
 
 
 def keeps_what_is_made(path):
@@ -99,7 +99,7 @@ def test_the_notebooks_run_every_night_on_linux_and_on_a_mac_and_are_kept():
     (ends_in_time, "timeout-minutes: 90", "timeout-minutes: 120"),
     (ends_in_time, "concurrency:\n  group: nightly\n  cancel-in-progress: false\n", ""),
     (runs_what_is_there, "make course", "make lessons"),
-    (runs_what_is_there, "tests/test_coreml_runtime.py", "tests/test_runtime.py"),
+    (runs_what_is_there, "coreml-runtime/tests", "runtime/tests"),
     (keeps_what_is_made, "exported/routes.csv", "exported/roads.csv"),
     (keeps_what_is_made, "exported/notebooks/*.ipynb", "exported/notebooks/*.html"),
 ], ids=lambda value: getattr(value, "__name__", ""))
@@ -121,7 +121,7 @@ def raised(settings):
     """The requirements files whose pins Dependabot raises. It looks for them in subfolders, too."""
     excluded = next(update.get("exclude-paths", []) for update in yaml.safe_load(settings)["updates"]
                     if update["package-ecosystem"] == "pip")
-    found = [*ROOT.glob("requirements*.txt"), *ROOT.glob("environments/*.txt")]
+    found = [ROOT / "requirements.txt", *ROOT.glob("environments/*.txt"), *ROOT.glob("studio/*.txt")]
     names = [path.relative_to(ROOT).as_posix() for path in found]
     return [name for name in names if not any(fnmatch.fnmatch(name, pattern) for pattern in excluded)]
 

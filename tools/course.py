@@ -27,6 +27,7 @@ import warnings
 from pathlib import Path
 
 from utils import photos
+from utils.command_line import CourseError
 from utils.files import written_whole
 from utils.paths import EXPORTED, PHOTOS, ROOT, TABLETOP
 
@@ -42,8 +43,10 @@ OPTIONAL_KERNELS = {  # kernel: why a computer may lack it
 }
 
 
-class CourseError(Exception):
+class CourseStopped(CourseError):
     """Why the course stopped: the notebook, the cell, the error's last line."""
+
+    exit_code = 1
 
 
 def kernel_environment():
@@ -84,7 +87,7 @@ def cure(message):
     return next((f"\n{advice}" for pattern, advice in CURES.items() if re.search(pattern, message)), "")
 
 
-def told(error, exported):
+def explain(error, exported):
     """An OSError as a sentence: what, where, and what to do about it."""
     where = Path(os.fsdecode(error.filename or exported))
     denied = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR) and where.is_relative_to(exported)
@@ -109,7 +112,7 @@ def silent_kernels():
 def run_notebook(notebook, out):
     """Executes a notebook in its own folder and writes the executed copy to `out`, whole or not at all.
 
-    Returns the seconds it took. Raises CourseError.
+    Returns the seconds it took. Raises CourseStopped.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -131,17 +134,17 @@ def run_notebook(notebook, out):
         unfinished.replace(out)
     except papermill.PapermillExecutionError as error:
         lines = [line for line in str(error.evalue).splitlines() if line.strip()] or [""]
-        raise CourseError(f"{notebook.name} stopped at cell {error.cell_index + 1}, In [{error.exec_count}]:\n"
+        raise CourseStopped(f"{notebook.name} stopped at cell {error.cell_index + 1}, In [{error.exec_count}]:\n"
                           f"{error.ename}: {lines[-1]}{cure(f'{error.ename}: {error.evalue}')}") from None
     except DeadKernelError:
-        raise CourseError(f"{notebook.name}: its kernel died, most often because the memory is full; close other "
+        raise CourseStopped(f"{notebook.name}: its kernel died, most often because the memory is full; close other "
                           "programs, such as the browser, and run it again. Notebook 05 needs some 4 GB.") from None
     except NoSuchKernel as error:
-        raise CourseError(f"{notebook.name}: there is no kernel {error.name}; run make setup") from None
+        raise CourseStopped(f"{notebook.name}: there is no kernel {error.name}; run make setup") from None
     except NotJSONError:
-        raise CourseError(f"{notebook.name} is not a notebook; restore it, for example from git") from None
+        raise CourseStopped(f"{notebook.name} is not a notebook; restore it, for example from git") from None
     except OSError as error:
-        raise CourseError(f"{notebook.name}: {told(error, out.parent.parent)}") from None
+        raise CourseStopped(f"{notebook.name}: {explain(error, out.parent.parent)}") from None
     finally:
         if unfinished.exists():
             unfinished.unlink()
@@ -150,29 +153,16 @@ def run_notebook(notebook, out):
 
 def refresh(notebook, executed):
     """Puts an executed copy in the place of a notebook: what a cell printed in pieces is joined, and of the metadata only
-    the kernel and the cells' tags are left."""
+    the kernel, the cells' tags and their slide types are left."""
     import nbformat
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-    content = nbformat.read(executed, as_version=4)
+    content, _ = CoalesceStreamsPreprocessor(enabled=True)(nbformat.read(executed, as_version=4), {})
     content.metadata = {"kernelspec": content.metadata["kernelspec"], "language_info": {"name": "python"}}
     for cell in content.cells:
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
-        if cell.cell_type == "code":
-            cell.outputs = _joined(cell.outputs)
+        cell.metadata = {name: cell.metadata[name] for name in ("tags", "slideshow") if cell.metadata.get(name)}
     with written_whole(notebook) as unfinished:
         nbformat.write(content, unfinished)
-
-
-def _joined(outputs):
-    """Outputs of a cell, those to the same stream that follow each other as one."""
-    joined = []
-    for output in outputs:
-        last = joined[-1] if joined else output
-        if last is not output and output.output_type == last.output_type == "stream" and output.name == last.name:
-            last.text += output.text
-        else:
-            joined.append(output)
-    return joined
 
 
 def made_since(folder, moment):
@@ -254,7 +244,7 @@ class Progress:
 def alone_in(exported):
     """Refuses a second course in the same folder, and removes what a killed one left half-written.
 
-    Raises CourseError.
+    Raises CourseStopped.
     """
     import filelock
 
@@ -267,13 +257,13 @@ def alone_in(exported):
                     shutil.rmtree(path)
             yield
     except filelock.Timeout:
-        raise CourseError(f"Another course is running in {shown(exported)}; wait until it is done, or give this one a "
+        raise CourseStopped(f"Another course is running in {shown(exported)}; wait until it is done, or give this one a "
                           "folder of its own: make course EXPORTED=FOLDER") from None
 
 
 def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False, resume=False):
     """Runs notebooks one after the other, on a folder of photographs, and prints what was made and how long each took.
-    to_commit: refresh each one. resume: go on where an earlier course stopped. Raises CourseError, OSError."""
+    to_commit: refresh each one. resume: go on where an earlier course stopped. Raises CourseStopped, OSError."""
     os.environ.update(kernel_environment(), EXPORTED=str(exported), PHOTOS=str(folder))
     seconds, progress = {}, Progress(exported, folder)
     left_out = {notebook: why for notebook, why in zip(notebooks, map(why_left_out, notebooks)) if why}
@@ -332,13 +322,13 @@ def main(arguments=None):
     try:
         run_course([n.resolve() for n in notebooks], folder=prepare_photos(), to_commit=options.refresh,
                    resume=not (options.notebooks or options.refresh))
-    except (CourseError, photos.PhotoError) as error:
+    except (CourseStopped, photos.PhotoError) as error:
         print(f"The course stopped. {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         raise  # utils/command_line.py
     except OSError as error:
-        print(f"The course stopped. {told(error, EXPORTED)}", file=sys.stderr)
+        print(f"The course stopped. {explain(error, EXPORTED)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # of the cell that was stopped, a page of traceback at the end

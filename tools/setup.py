@@ -58,8 +58,17 @@ def clean_environment():
     return {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
 
 
+def read_by(requirements):
+    """The files that decide what a requirements file installs: itself, its constraints (`-c FILE`), and of a local
+    package (`-e FOLDER`) the pyproject.toml."""
+    named = re.findall(r"^-([ce]) +(\S+)", requirements.read_text(), re.MULTILINE)
+    return [requirements, *(Path(name) / "pyproject.toml" if option == "e" else requirements.parent / name
+                            for option, name in named)]
+
+
 def stamp_text(venv, requirements, unpinned=None):
-    parts = [requirements.read_bytes(), str(python_version(venv)).encode(), os.fsencode(venv.resolve())]
+    parts = [file.read_bytes() for file in read_by(requirements)]
+    parts += [str(python_version(venv)).encode(), os.fsencode(venv.resolve())]
     parts += [unpinned.read_bytes()] if unpinned else []
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 

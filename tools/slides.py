@@ -11,9 +11,12 @@ What becomes a slide follows from the notebook itself:
 - Figures, tables and printed lines are shown; code only where it is short and prints a few lines.
 - Left out are the check of the environment, and the code and the solutions of the exercises.
 
-A cell's tag, which Jupyter Lab edits in its sidebar, says otherwise: `slide` (a slide of its own, on which all of the
-cell is shown), `slide-fragment` (all of it, at the next press of a key), `slide-notes` (only in the speaker notes),
-`slide-skip` (nowhere).
+A cell's slide type, which Jupyter Lab edits in its sidebar, says otherwise: Slide or Sub-Slide (a slide of its own, on
+which all of the cell is shown), Fragment (all of it, at the next press of a key), Notes (only in the speaker notes), Skip
+(nowhere).
+
+nbconvert's own slides show all prose of a notebook or none, and fetch reveal.js and MathJax from the network; so the
+cells are laid out here, and nbconvert renders them with a template that holds everything.
 """
 import argparse
 import re
@@ -23,12 +26,12 @@ from importlib import resources
 from pathlib import Path
 
 from tools.course import find_notebooks, shown
+from utils.command_line import CourseError, command
 from utils.files import written_whole
 from utils.paths import EXPORTED, ROOT
 
 TEMPLATE = Path(__file__).with_suffix(".html.j2")
 REVEAL = resources.files("pyreveal") / "revealjs" / "dist"  # of the package, only its copy of reveal.js is used
-TAGS = ("slide", "slide-fragment", "slide-notes", "slide-skip")
 UNSEEN = "Is everything here?"  # the section that is left out
 EXERCISES = "Exercises"  # the section whose prose is shown whole, and whose code is not
 PROSE_WORDS = 40  # of prose before an output: more is read instead of listened to
@@ -44,7 +47,7 @@ SENTENCE = re.compile(r".+?(?:(?<!\d)[.!?…][*_)\"”]*(?=\s|$)|:$)", re.DOTALL
 INSTRUCTOR = re.compile(r"<details>\s*<summary>For the instructor</summary>(.*?)</details>", re.DOTALL)
 
 
-class SlidesError(Exception):
+class SlidesError(CourseError):
     """Why a notebook gives no slides, in one sentence."""
 
 
@@ -144,45 +147,45 @@ class Deck:
         self.slides[-1].height += needed
         self.slides[-1].is_taken |= is_large
 
-    def show(self, cell, tag=""):
-        cell.metadata["slideshow"] = {"slide_type": "fragment" if tag == "slide-fragment" else "-"}
+    def show(self, cell, slide_type=""):
+        cell.metadata["slideshow"] = {"slide_type": "fragment" if slide_type == "fragment" else "-"}
         cell.metadata["transient"] = {"remove_source": not cell.source}
         self.slides[-1].cells.append(cell)
 
-    def show_prose(self, text, tag=""):
+    def show_prose(self, text, slide_type=""):
         from nbformat.v4 import new_markdown_cell
 
-        self.show(new_markdown_cell(text), tag)
+        self.show(new_markdown_cell(text), slide_type)
 
     def add(self, cell):
-        tag = next((tag for tag in TAGS if tag in cell.metadata.get("tags", [])), "")
+        slide_type = cell.metadata.get("slideshow", {}).get("slide_type", "").strip("-").removeprefix("sub")
         if cell.cell_type == "markdown":
             for heading, text in sections(cell.source):
-                self.add_prose(heading, text, tag)
-        elif cell.cell_type == "code" and tag not in ("slide-skip", "slide-notes"):
-            self.add_code(cell, tag)
+                self.add_prose(heading, text, slide_type)
+        elif cell.cell_type == "code" and slide_type not in ("skip", "notes"):
+            self.add_code(cell, slide_type)
 
-    def add_prose(self, heading, text, tag):
+    def add_prose(self, heading, text, slide_type):
         if heading:
             self.section = heading
         for note in INSTRUCTOR.findall(text):
             self.slides[0].notes.append(f"**For the instructor**\n\n{note.strip()}")
-        if tag == "slide-skip" or self.section == UNSEEN:
+        if slide_type == "skip" or self.section == UNSEEN:
             return
-        if tag == "slide" or heading or not self.slides:
+        if slide_type == "slide" or heading or not self.slides:
             self.turn(self.section)
         self.lead = len(self.slides[-1].cells), len(self.slides[-1].notes)
         text = re.sub(r"<details>.*", "", text, flags=re.DOTALL)  # after the solutions there are only links
         told = [block for block in blocks(text) if not block.startswith("[the course](")]
-        if not tag:
+        if not slide_type:
             for block in told:
                 self.add_block(block)
-        elif told and tag != "slide-notes":
-            self.show_prose("\n\n".join(told), tag)
+        elif told and slide_type != "notes":
+            self.show_prose("\n\n".join(told), slide_type)
         self.slides[-1].notes += told
 
     def add_block(self, block):
-        """Shows of an untagged paragraph, list, table, quotation or code what fits beside the rest of the slide."""
+        """Shows of a paragraph, list, table, quotation or code what fits beside the rest of the slide."""
         is_title = len(self.slides) == 1
         if BLOCK.match(block):
             if len(block.split()) > BLOCK_WORDS:
@@ -201,13 +204,13 @@ class Deck:
             self.slides[-1].height += height(prose)
             self.show_prose(prose)
 
-    def add_code(self, cell, tag):
+    def add_code(self, cell, slide_type):
         from nbformat.v4 import new_code_cell
 
-        if tag:
-            if tag == "slide":
+        if slide_type:
+            if slide_type == "slide":
                 self.turn(self.section)
-            self.show(new_code_cell(cell.source, outputs=cell.outputs), tag)
+            self.show(new_code_cell(cell.source, outputs=cell.outputs), slide_type)
         elif self.section not in (UNSEEN, EXERCISES) and self.slides:
             outputs = [output for output in cell.outputs if output.output_type != "error"]
             if outputs and len(cell.source.splitlines()) <= CODE_LINES and not any(map(is_large, outputs)):
@@ -316,21 +319,14 @@ def make_slides(notebook, folder):
     return out, len(deck)
 
 
+@command
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.slides", description="Slides from the notebooks.")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK", help="default: all, in order")
     options = parser.parse_args(arguments)
-    try:
-        for notebook in options.notebooks or find_notebooks(ROOT / "notebooks"):
-            out, count = make_slides(notebook, EXPORTED / "slides")
-            print(f"{shown(out)}: {count} slides, {out.stat().st_size / 1e6:.1f} MB", flush=True)
-    except SlidesError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted. The slides that are named above are complete.", file=sys.stderr)
-        return 130
-    return 0
+    for notebook in options.notebooks or find_notebooks(ROOT / "notebooks"):
+        out, count = make_slides(notebook, EXPORTED / "slides")
+        print(f"{shown(out)}: {count} slides, {out.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

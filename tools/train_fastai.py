@@ -14,14 +14,19 @@ import sys
 import time
 from pathlib import Path
 
+# isort: off
 from utils import photos, torch_recipe  # torch_recipe comes before fastai
-from utils.paths import SEED
 import torch
 from accelerate.utils import gather_object
 from fastai.distributed import DistributedDL, DistributedTrainer
-from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock,
-                               LabelSmoothingCrossEntropyFlat, ProgressCallback, accuracy, aug_transforms,
-                               num_distrib, rank_distrib, set_seed, vision_learner)
+from fastai.vision.all import Callback, ProgressCallback, num_distrib, rank_distrib, set_seed
+
+from utils.command_line import CourseError, command
+from utils.paths import SEED
+
+
+class TrainingError(CourseError):
+    """A training that failed. The message says why, and that nothing was written."""
 
 
 class SharedBatches(DistributedDL):
@@ -55,26 +60,21 @@ class Count(Callback):
         self.photographs += len(self.x)
 
 
-def learner(folder, table, batch, side):
-    """Notebook 02's Learner of a table of photographs. batch: photographs a step of all processes together.
+def learner(folder, table, batch, size):
+    """torch_recipe's Learner for a table of photographs. batch: photographs in a step of all processes together; size:
+    pixels per side of the network's input.
 
     Raises photos.PhotoError where they are too few for that.
     """
     names = photos.class_names(table)
     table = table[table["label"].isin(names) & (table["split"] != "test")]
     table = table.assign(is_valid=table["split"] == "valid")
-    trained, processes = (~table["is_valid"]).sum(), max(num_distrib(), 1)
+    processes = max(num_distrib(), 1)
     each = torch_recipe.batch_size(table, batch) // processes
     if each < 2:
-        raise photos.PhotoError(f"{processes} processes share {batch} photographs a step, of {trained} for training: "
-                                "each needs two or more. Take fewer processes.")
-    change = aug_transforms(flip_vert=True, max_rotate=180, min_zoom=0.7, max_zoom=1.5, max_warp=0.2, max_lighting=0.3,
-                            p_affine=1, p_lighting=1)
-    block = DataBlock((torch_recipe.PhotoBlock(side), CategoryBlock(vocab=names)), batch_tfms=change,
-                      get_x=lambda row: folder / row["file"], get_y=ColReader("label"), splitter=ColSplitter())
-    return vision_learner(block.dataloaders(table, bs=each, num_workers=0), torch_recipe.efficientnet_lite0_for_cpu,
-                          metrics=accuracy, loss_func=LabelSmoothingCrossEntropyFlat(), ps=0.25,
-                          cbs=torch_recipe.callbacks_for_cpu((side // 2, side * 3 // 4)))
+        raise photos.PhotoError(f"{processes} processes share {batch} photographs a step, of {(~table['is_valid']).sum()} "
+                                "for training: each needs two or more. Take fewer processes.")
+    return torch_recipe.learner(torch_recipe.dataloaders(folder, table, names, each, size), (size // 2, size * 3 // 4))
 
 
 def fingerprint(model):
@@ -85,16 +85,17 @@ def fingerprint(model):
     return digest.hexdigest()
 
 
-def train(folder, table, out, epochs=None, batch=32, side=torch_recipe.SIDE):
+def train(folder, table, out, epochs=None, batch=torch_recipe.BATCH_SIZE, size=torch_recipe.INPUT_SIZE):
     """Trains, and writes the weights to `out` from the first process only.
 
-    epochs: those of fine_tune after a first one of the head alone; default torch_recipe.epochs_for. side: pixels, a
-    multiple of 64. Returns {"processes", "steps", "photographs": [trained on by each process], "seconds", "accuracy":
-    of validation}. Raises photos.PhotoError, and RuntimeError when the processes end with different weights.
+    epochs: those of fine_tune after a first one of the head alone; default torch_recipe.epochs_for. size: pixels per
+    side of the network's input, a multiple of 64. Returns {"processes", "steps", "photographs": [trained on by each
+    process], "seconds", "accuracy": of validation}. Raises photos.PhotoError, and TrainingError when the processes end
+    with different weights.
     """
     rank = rank_distrib()
     set_seed(SEED + rank)  # each process augments differently; weights and order are the first one's
-    learn, count = learner(folder, table, batch, side), Count()
+    learn, count = learner(folder, table, batch, size), Count()
     learn.add_cb(count)
     if num_distrib() > 1:
         learn.add_cb(SharedTraining())
@@ -102,36 +103,38 @@ def train(folder, table, out, epochs=None, batch=32, side=torch_recipe.SIDE):
         learn.remove_cb(ProgressCallback)
     started = time.perf_counter()
     with learn.no_logging():
-        learn.fine_tune(epochs or torch_recipe.epochs_for((table["split"] == "train").sum()), base_lr=2e-3, lr_mult=6)
+        learn.fine_tune(epochs or torch_recipe.epochs_for((table["split"] == "train").sum()), **torch_recipe.RATES)
     seconds = time.perf_counter() - started
-    told = gather_object([(fingerprint(learn.model), count.photographs)])
-    if len({weights for weights, _ in told}) > 1:
-        raise RuntimeError("The processes ended with different weights; nothing was written.")
+    each = gather_object([(fingerprint(learn.model), count.photographs)])
+    if len({weights for weights, _ in each}) > 1:
+        raise TrainingError("The processes ended with different weights; nothing was written.")
     if rank == 0:
         torch_recipe.save_weights(learn.model, out, learn.dls.vocab)
-    return {"processes": len(told), "steps": count.steps, "photographs": [number for _, number in told],
+    return {"processes": len(each), "steps": count.steps, "photographs": [number for _, number in each],
             "seconds": seconds, "accuracy": float(learn.recorder.values[-1][-1])}
 
 
+@command
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.train_fastai", description="Train notebook 02's classifier.")
-    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs: one folder a class")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs: one folder per class")
     parser.add_argument("--out", type=Path, required=True, help="file for the weights, .safetensors")
     parser.add_argument("--epochs", type=int, help="default: as many as notebook 02 trains")
-    parser.add_argument("--batch", type=int, default=32, help="photographs a step, of all processes together")
-    parser.add_argument("--side", type=int, default=torch_recipe.SIDE, help="pixels, a multiple of 64")
+    parser.add_argument("--batch", type=int, default=torch_recipe.BATCH_SIZE,
+                        help="photographs in a step of all processes together")
+    parser.add_argument("--side", type=int, default=torch_recipe.INPUT_SIZE, help="pixels, a multiple of 64")
     options = parser.parse_args(arguments)
     if options.side < 64 or options.side % 64 or options.epochs is not None and options.epochs < 1:
         parser.error("--side is a multiple of 64, and --epochs at least 1")
     try:
         table = photos.require_healthy(options.photos)
         record = train(options.photos, table, options.out, options.epochs, options.batch, options.side)
-    except (photos.PhotoError, RuntimeError, OSError) as error:
-        if rank_distrib() == 0:
-            print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    except (CourseError, RuntimeError, OSError) as error:  # RuntimeError: another process has ended
+        if rank_distrib():
+            return 1  # the first process gives the reason
+        if isinstance(error, RuntimeError):
+            raise TrainingError(f"The training stopped, and nothing was written: {error}") from error
+        raise
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

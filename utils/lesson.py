@@ -1,8 +1,9 @@
-"""What every notebook needs: is everything installed, show a failure, check an exercise."""
+"""What every notebook needs: is everything there, show a failure or a piece of source code, check an exercise."""
 import contextlib
 import importlib.metadata
 import os
 import sys
+import textwrap
 
 from packaging.requirements import Requirement
 
@@ -100,3 +101,29 @@ def check(condition, hint):
         print("Right.")
     else:
         print(f"Not yet. {hint}")
+
+
+def made_earlier(path):
+    """The path, where notebook 05 has written it. Raises FileNotFoundError with the line that makes it."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} is missing; notebook 05 writes it: run `make course`, or, for this file "
+                                "alone, `.venv/bin/python -m tools.course notebooks/05_tensorflow_to_coreml.ipynb`.")
+    return path
+
+
+def excerpt(path, first, last=None):
+    """The lines of a source file from the one that contains `first` to the next that contains `last` (default: the
+    closing bracket of the block that `first` opens), without their common indentation.
+
+    So the code that a notebook shows is always the code that runs. Raises LookupError where a line is not there.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    start = next((i for i, line in enumerate(lines) if first in line), None)
+    if start is None:
+        raise LookupError(f"{path.name} has no line with {first!r}.")
+    indent = lines[start][:len(lines[start]) - len(lines[start].lstrip())]
+    closing = tuple(indent + bracket for bracket in "})]")
+    for end in range(start + (last is None), len(lines)):
+        if last in lines[end] if last else lines[end].startswith(closing):
+            return textwrap.dedent("\n".join(lines[start:end + 1]))
+    raise LookupError(f"{path.name} has no line with {last or 'the closing brace'!r} after {first!r}.")

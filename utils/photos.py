@@ -5,21 +5,22 @@ A table is a pandas DataFrame with a row a photograph and at least four columns:
 | column | what it says |
 | --- | --- |
 | `file` | path relative to the folder, with forward slashes |
-| `label` | the class; `other` stands for "none of these" |
+| `label` | the class; `other` stands for unknown objects, things of none of the classes |
 | `session` | the capture session: frames of one session are nearly the same picture, so a session is never divided |
 | `split` | `train`, `valid` or `test` |
 
 It comes from `photos.csv` in the folder. Without one, each sub-folder is a class, and each folder inside a class is a
 session (a photograph that lies directly in its class folder is a session of its own).
 
-`python -m utils.photos DIR` prints the table's summary and what is wrong with it. Nothing here writes to a folder of
-photographs. Works on Python 3.8 with pandas, Pillow and NumPy; HEIC needs pillow-heif.
+`python -m utils.photos DIR` prints the table's summary and what is wrong with it. It ends with 0 when nothing is, with 1
+when the photographs or their table failed a check or cannot be used, with 2 when it could not be run. Nothing here writes
+to a folder of photographs. Works on Python 3.8 with pandas, Pillow and NumPy; HEIC needs pillow-heif.
 """
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
+import math
 import sys
 import unicodedata
 from pathlib import Path
@@ -27,6 +28,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
+
+from coreml_runtime.pictures import to_rgb
+from utils.command_line import CourseError, command
 
 try:
     import pillow_heif
@@ -60,9 +64,11 @@ WARNINGS = {
 }
 
 
-class PhotoError(ValueError):
+class PhotoError(CourseError):
     """A photograph or a table that cannot be used. The message is one sentence or two: which file, what is wrong,
     what to do."""
+
+    exit_code = 1
 
 
 def _files(folder):
@@ -189,11 +195,22 @@ def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0, keep=None, p
     return table.assign(split=table["session"].map({**split_of, **keep}))[columns]
 
 
+def whole_sessions(table, most):
+    """Rows of whole sessions, evenly spaced over those of each class and split, about `most` photographs; all where
+    there are fewer.
+
+    table: a DataFrame with the columns label, split and session.
+    """
+    step = max(1, math.ceil(len(table) / most))
+    sessions = table.drop_duplicates("session")
+    chosen = sessions[sessions.groupby(["label", "split"]).cumcount() % step == 0]["session"]
+    return table[table["session"].isin(chosen)]
+
+
 def read_photo(path, size=None):
     """A photograph as an upright 8-bit RGB PIL image.
 
-    EXIF rotation is applied; transparency is laid over white; 16-bit greyscale is scaled to 8 bits; CMYK, palettes and
-    greyscale become RGB.
+    coreml_runtime.pictures.to_rgb says what becomes of EXIF rotation, transparency, 16 bits, CMYK and palettes.
     size: (width, height) in pixels; the picture is cropped in the middle to this aspect and resized (bilinear).
     Raises PhotoError: no such file, not a picture, truncated, smaller than MIN_SIDE pixels, floating point,
     HEIC without pillow-heif.
@@ -217,7 +234,9 @@ def decode(path, prepare=None):
             if prepare is not None:
                 prepare(picture)
             picture.load()
-            picture = _to_rgb(ImageOps.exif_transpose(picture))
+            if picture.mode == "F":
+                raise PhotoError("is a floating-point picture. Save it as 8-bit JPEG or PNG.")
+            picture = to_rgb(picture)
     except FileNotFoundError:
         raise PhotoError("no such file.")
     except PhotoError:
@@ -231,18 +250,6 @@ def decode(path, prepare=None):
         raise PhotoError(f"has {picture.width} x {picture.height} pixels; {MIN_SIDE} a side are the least. "
                          "Replace it or take it out.")
     return picture
-
-
-def _to_rgb(picture):
-    if picture.mode == "F":
-        raise PhotoError("is a floating-point picture. Save it as 8-bit JPEG or PNG.")
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        # Pillow's own conversion clips at 255, which turns a 16-bit photograph white.
-        picture = Image.fromarray((np.asarray(picture, dtype=np.float64) / 257).round().clip(0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
 
 
 def read_photos(folder, table, size):
@@ -263,22 +270,26 @@ def check_health(folder):
     Every picture is opened and decoded. Photographs count as the same when their upright pixels are the same.
     `finding` is a key of FATAL or of WARNINGS. Raises PhotoError only where there is no such folder.
     """
+    return _examine(folder)[0]
+
+
+def _examine(folder, pictures=True):
+    """(what check_health returns, the table): the table is None where none can be read, and has no column `split` where
+    its sessions are too few. pictures: whether to decode each picture."""
     folder = _existing(folder)
     has_csv = (folder / "photos.csv").exists()
     rows, table = [], None
     try:
-        if has_csv:
-            table = read_table(folder)
-        else:
-            table = find_photos(folder)
+        table = read_table(folder) if has_csv else find_photos(folder)
+        if not has_csv:
             table = split_by_session(table)
     except PhotoError as error:
         rows.append(("photos.csv" if has_csv else folder.name, "table cannot be used", str(error)))
     rows += _folder_findings(folder, table if has_csv else None)
     if table is not None:
         rows += _table_findings(folder, table)
-        rows += _picture_findings(folder, table)
-    return pd.DataFrame(rows, columns=["file", "finding", "advice"])
+        rows += _picture_findings(folder, table) if pictures else []
+    return pd.DataFrame(rows, columns=["file", "finding", "advice"]), table
 
 
 def _finding(file, finding, detail=""):
@@ -336,16 +347,16 @@ def _picture_findings(folder, table):
             yield _finding(row["file"], "same photo in two splits", f"In {twin['split']} it is {twin['file']}.")
 
 
-def require_healthy(folder):
-    """Raises PhotoError, naming the first file and what to do, when check_health finds anything fatal; returns the
-    table otherwise."""
-    findings = check_health(folder)
+def require_healthy(folder, pictures=True):
+    """The table of a folder. Raises PhotoError, naming the first file and what to do, when check_health finds anything
+    fatal. pictures: whether to decode each picture, which an import of this very moment has done (Report.all_new)."""
+    findings, table = _examine(folder, pictures)
     fatal = findings[findings["finding"].isin(list(FATAL))]
     if len(fatal):
         first = fatal.iloc[0]
         more = f" ({len(fatal) - 1} more: python -m utils.photos {folder})" if len(fatal) > 1 else ""
         raise PhotoError(f"{first['file']}: {first['finding']}. {first['advice']}{more}")
-    return read_table(folder)
+    return table
 
 
 def summary(table):
@@ -364,17 +375,13 @@ def checksum(folder):
     return digest.hexdigest()
 
 
+@command
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.photos", description="Check a folder of photographs.")
-    parser.add_argument("folder", metavar="DIR", help="holds one folder a class, or a photos.csv")
-    folder = parser.parse_args(arguments).folder
-    try:
-        findings = check_health(folder)
-    except PhotoError as error:
-        print(error, file=sys.stderr)
-        return 1
-    with contextlib.suppress(PhotoError):  # then it is among the findings
-        print("capture sessions / photographs", summary(read_table(folder)).to_string(), sep="\n", end="\n\n")
+    parser.add_argument("folder", metavar="DIR", help="holds one folder per class, or a photos.csv")
+    findings, table = _examine(parser.parse_args(arguments).folder)
+    if table is not None and "split" in table:
+        print("capture sessions / photographs", summary(table).to_string(), sep="\n", end="\n\n")
     fatal = findings["finding"].isin(list(FATAL))
     for (_, row), is_fatal in zip(findings.iterrows(), fatal):
         print(f"[{'FAIL' if is_fatal else 'note'}] {row['file']}: {row['finding']}. {row['advice']}")

@@ -1,6 +1,6 @@
 """The table of routes, exported/routes.csv: each way from a trained model to a file that a phone runs, and how it went.
 
-A notebook records its route where it has checked it; notebook 06 shows the table. A row a route:
+A notebook records its route where it has checked it; notebook 06 shows the table. One row per route:
 
 | column | what it says |
 | --- | --- |
@@ -12,7 +12,7 @@ A notebook records its route where it has checked it; notebook 06 shows the tabl
 | `accuracy`, `low`, `high`, `n` | top-1 accuracy 0..1 on the test photographs, its 95 % interval, of how many |
 | `parity` | largest absolute difference of any probability from the model that the file was made of |
 | `megabytes` | size of the file, in 10⁶ bytes |
-| `ms_per_photo` | milliseconds a photograph, of the model alone, on the machine that ran the notebook |
+| `ms_per_photo` | milliseconds per photograph, of the model alone, on the machine that ran the notebook |
 | `platform` | the oldest system that runs the file: `iOS 15` |
 """
 import math
@@ -21,6 +21,7 @@ from pathlib import Path
 import filelock
 import pandas as pd
 
+from utils.command_line import CourseError
 from utils.files import megabytes, written_whole
 from utils.paths import EXPORTED
 
@@ -29,10 +30,7 @@ COLUMNS = ["route", "notebook", "file", "status", "closed_at", "accuracy", "low"
            "ms_per_photo", "platform"]
 TEXT = ["route", "notebook", "file", "status", "closed_at", "platform"]
 LOCK_SECONDS = 30  # a row is written in milliseconds: whoever holds the lock longer hangs
-
-
-class RouteError(ValueError):
-    """A route or a table that cannot be used. The message says what is wrong, where, and what to do."""
+IOS_OF_SPECIFICATION = {6: 15, 7: 16, 8: 17, 9: 18, 10: 26}  # coremltools.SPECIFICATION_VERSION and its targets
 
 
 def record_open(route, notebook, file, evaluation, parity, platform, table=FILE):
@@ -40,16 +38,16 @@ def record_open(route, notebook, file, evaluation, parity, platform, table=FILE)
 
     file: path of the file or package; evaluation: what evaluate.evaluate returns for the test photographs (accuracy,
     interval, n, seconds_per_photo); parity, platform: as in the module's table; table: path of the CSV file.
-    Raises RouteError: no such file, an evaluation without one of these keys, a parity that is no number from 0 to 1.
+    Raises CourseError: no such file, an evaluation without one of these keys, a parity that is no number from 0 to 1.
     """
     file = Path(file).resolve()
     if not file.exists():
-        raise RouteError(f"{route}: there is no file {file}. Record an open route after its file is written.")
+        raise CourseError(f"{route}: there is no file {file}. Record an open route after its file is written.")
     missing = [key for key in ("accuracy", "interval", "n", "seconds_per_photo") if key not in evaluation]
     if missing:
-        raise RouteError(f"{route}: the evaluation lacks {', '.join(missing)}; give what evaluate.evaluate returns.")
+        raise CourseError(f"{route}: the evaluation lacks {', '.join(missing)}; give what evaluate.evaluate returns.")
     if not 0 <= parity <= 1:  # false for NaN, too
-        raise RouteError(f"{route}: the parity is {parity}; probabilities differ by 0 to 1.")
+        raise CourseError(f"{route}: the parity is {parity}; probabilities differ by 0 to 1.")
     low, high = evaluation["interval"]
     folder = Path(table).resolve().parent
     return _replace_row({
@@ -63,17 +61,24 @@ def record_closed(route, notebook, closed_at, table=FILE):
     """Records a route that ends nowhere; a row of the same name is replaced. Returns the whole table.
 
     closed_at: the hop and what closes it, in a few words: `ONNX → Core ML: coremltools has no ONNX reader since 6.0`.
-    Raises RouteError when closed_at is empty.
+    Raises CourseError when closed_at is empty.
     """
     if not closed_at.strip():
-        raise RouteError(f"{route}: say where it is closed.")
+        raise CourseError(f"{route}: say where it is closed.")
     return _replace_row({"route": route, "notebook": notebook, "status": "closed", "closed_at": closed_at}, Path(table))
+
+
+def oldest_ios(path):
+    """The oldest system that reads an .mlpackage, by its specification's version: `iOS 16`."""
+    from coremltools.utils import load_spec
+
+    return f"iOS {IOS_OF_SPECIFICATION[load_spec(str(path)).specificationVersion]}"
 
 
 def read_routes(table=FILE):
     """The table as a DataFrame, in the order of notebooks and names; without rows where nothing is recorded yet.
 
-    `n` is a whole number or missing; a closed route has no figures. Raises RouteError when the file is damaged.
+    `n` is a whole number or missing; a closed route has no figures. Raises CourseError when the file is damaged.
     """
     table = Path(table)
     if not table.exists():
@@ -85,8 +90,8 @@ def read_routes(table=FILE):
             raise ValueError(f"its columns are {', '.join(found)}")
         return _typed(found)
     except (ValueError, TypeError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
-        raise RouteError(f"{table}: is no table of routes ({str(error).strip()}). Delete it; `make course` "
-                         "makes it again.")
+        raise CourseError(f"{table}: is no table of routes ({str(error).strip()}). Delete it; `make course` "
+                          "makes it again.")
 
 
 def _typed(table):
@@ -107,5 +112,5 @@ def _replace_row(row, table):
                 after.to_csv(unfinished, index=False, encoding="utf-8")
             return after
     except filelock.Timeout:
-        raise RouteError(f"{table}: another program has held its lock for {LOCK_SECONDS} s. Stop that program and try "
-                         "again.") from None
+        raise CourseError(f"{table}: another program has held its lock for {LOCK_SECONDS} s. Stop that program and try "
+                          "again.") from None

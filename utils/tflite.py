@@ -2,8 +2,8 @@
 
 `convert` writes one. Labels and a few words travel with it as files in a zip archive at its end, where TensorFlow
 Lite's metadata puts a model's associated files (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata):
-`labels.txt`, a line a class, and `metadata.json`. An interpreter does not see them, any unzip does. `TFLiteModel` runs
-a .tflite; it needs LiteRT and no TensorFlow.
+`labels.txt`, one line per class, and `metadata.json`. An interpreter does not see them, any unzip does. `TFLiteModel`
+runs a .tflite; it needs LiteRT and no TensorFlow.
 """
 import json
 import os
@@ -12,14 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.command_line import CourseError
 from utils.files import written_whole
 from utils.silence import silent_stderr
 
 LABELS, METADATA = "labels.txt", "metadata.json"
-
-
-class TFLiteError(ValueError):
-    """A file that cannot be run. The message says what is wrong, where, and what to do."""
 
 
 def convert(frozen_function, path, labels=(), **metadata):
@@ -63,7 +60,7 @@ class TFLiteModel:
     """A .tflite with one input and one output, run by LiteRT on the CPU, one input at a time.
 
     Attributes: shape and dtype of the input; labels, list of strings, empty where the file has none; metadata, a
-    dictionary. Raises TFLiteError.
+    dictionary. Raises CourseError.
     """
 
     def __init__(self, path):
@@ -71,17 +68,17 @@ class TFLiteModel:
 
         self.path = Path(path)
         if not self.path.is_file():
-            raise TFLiteError(f"{path}: there is no such file; give the path of a .tflite")
+            raise CourseError(f"{path}: there is no such file; give the path of a .tflite")
         try:
             with silent_stderr():  # it tells which delegate it uses
                 self._interpreter = Interpreter(str(path), num_threads=os.cpu_count())
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            raise TFLiteError(f"{path}: LiteRT cannot read it ({reason}); export or copy it again.") from None
+            raise CourseError(f"{path}: LiteRT cannot read it ({reason}); export or copy it again.") from None
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
-            raise TFLiteError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is supported.")
+            raise CourseError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is supported.")
         self._input, self._output = inputs[0], outputs[0]
         self.shape, self.dtype = tuple(int(n) for n in self._input["shape"]), np.dtype(self._input["dtype"])
         self.labels, self.metadata = self._associated_files()
@@ -95,7 +92,7 @@ class TFLiteModel:
                 labels = archive.read(LABELS).decode().split("\n")[:-1] if LABELS in names else []
                 return labels, json.loads(archive.read(METADATA)) if METADATA in names else {}
         except (zipfile.BadZipFile, ValueError) as error:
-            raise TFLiteError(f"{self.path}: its labels or metadata are damaged ({error}); export it again.") from None
+            raise CourseError(f"{self.path}: its labels or metadata are damaged ({error}); export it again.") from None
 
     def predict(self, array):
         """The output for one input of the model's shape. Where the file is quantized, numbers go in and come out as the

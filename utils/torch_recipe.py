@@ -1,5 +1,8 @@
 """How notebook 02 trains with fastai on two CPU cores: the same Learner, with a network and callbacks that suit a
-laptop.
+laptop. The notebook shows each call once; whatever else trains uses `dataloaders`, `learner` and RATES:
+
+    learn = learner(dataloaders(folder, table, names, batch_size(table)))
+    learn.fine_tune(epochs_for(photographs), **RATES)
 
 Where the time of `fine_tune` goes on a CPU, and what is done about it here:
 
@@ -13,47 +16,56 @@ Where the time of `fine_tune` goes on a CPU, and what is done about it here:
 | each photograph is read in each epoch | once |
 | threads on all cores, busy or not, wait for each other | on those that other programs leave free |
 
-`python -m tools.bench training` measures what it is worth, and `python -m tools.bench busy` the last line. A GPU is not
-used.
+`python -m tools.bench training` measures how much time this saves, and `python -m tools.bench busy` the last line. A
+GPU is not used.
 """
 import functools
 import json
 import time
 from pathlib import Path
 
+# isort: off
 import utils.torchvision_cpu  # noqa: F401  before torchvision and fastai
 import numpy as np
 import torch
 from fastai.vision import learner as fastai_learner
-from fastai.vision.all import Callback, ChannelsLast, IntToFloatTensor, PILImage, TransformBlock, create_head, params
+from fastai.vision.all import (Callback, CategoryBlock, ChannelsLast, ColReader, ColSplitter, DataBlock,
+                               IntToFloatTensor, LabelSmoothingCrossEntropyFlat, PILImage, TransformBlock, accuracy,
+                               aug_transforms, create_head, params, vision_learner)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from timm.layers import Conv2dSame
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from coreml_runtime import threads
 from utils import photos
 from utils.backbone import PIXEL_MEAN, PIXEL_STD, scale_pixels, torch_backbone
-from coreml_runtime import threads
+from utils.command_line import CourseError
 from utils.files import written_whole
 from utils.paths import SEED
 
-SIDE = 256  # pixels of the square that the network answers for: that of the bundled photographs; a multiple of 32
-TRAINING_SIDES = (128, 192)  # of the crops in the first half of a training and in the second
-TRAINED_PHOTOGRAPHS = 14_000  # that a training looks at: as many as two cores do in three minutes
+INPUT_SIZE = 256  # pixels per side of the network's input, as the bundled photographs have; a multiple of 32
+CROP_SIZES = (128, 192)  # pixels per side of the training crops, in the first half of a training and in the second
+BATCH_SIZE = 32
+AUGMENTATION = {"flip_vert": True, "max_rotate": 180, "min_zoom": 0.7, "max_zoom": 1.5, "max_warp": 0.2,
+                "max_lighting": 0.3, "p_affine": 1, "p_lighting": 1}  # of fastai's aug_transforms
+HEAD_DROPOUT = 0.25
+RATES = {"base_lr": 2e-3, "lr_mult": 6}  # of fastai's fine_tune: the pre-trained stages learn at a sixth of the rate
+TRAINED_PHOTOGRAPHS = 14_000  # seen in one training, repetitions included: as many as two cores manage in three minutes
 FEATURES = 1280  # channels of the last feature map
 FIRST_TRAINED_STAGE = 4  # of seven, counted from 0
 STATISTICS = [PIXEL_MEAN / 255] * 3, [PIXEL_STD / 255] * 3  # fastai divides by 255 before it normalizes
 
 
-class WeightsError(ValueError):
+class WeightsError(CourseError):
     """A file of weights that cannot be used. The message says which, what is wrong, and what to do."""
 
 
 def efficientnet_lite0(pretrained=True):
     """An `arch` for fastai's vision_learner: EfficientNet-Lite0 with its bundled ImageNet weights, in timm's layers.
 
-    A network without weights is not to be had here: pretrained=False raises ValueError.
+    There is no untrained version: pretrained=False raises ValueError.
     """
     if not pretrained:
         raise ValueError("efficientnet_lite0 comes with its weights: use pretrained=True.")
@@ -61,8 +73,8 @@ def efficientnet_lite0(pretrained=True):
 
 
 def efficientnet_lite0_for_cpu(pretrained=True):
-    """The same, computing the same, for training on a CPU: batch norm folded into the convolutions, and only the
-    pointwise convolutions of the last stages are trained (as in utils/keras_recipe.py). Errors as above."""
+    """The same network with the same outputs, for training on a CPU: batch norm is folded into the convolutions, and
+    only the pointwise convolutions of the last stages are trained (as in utils/keras_recipe.py). The same errors."""
     model = fix_padding(fold_batch_norm(efficientnet_lite0(pretrained))).requires_grad_(False)
     for module in _trained_layers(model.blocks[FIRST_TRAINED_STAGE:]) + [model.conv_head]:
         module.requires_grad_(True)
@@ -70,8 +82,8 @@ def efficientnet_lite0_for_cpu(pretrained=True):
 
 
 def fold_batch_norm(model):
-    """Merges each batch norm, with the statistics that it has, into the convolution before it; timm's batch norm
-    leaves its activation in its place. Changes the model, which has to be in evaluation mode, and returns it."""
+    """Merges each batch norm, with its running statistics, into the convolution before it; the activation inside timm's
+    batch norm stays. Changes the model, which has to be in evaluation mode, and returns it."""
     convolution = None
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv2d):
@@ -101,11 +113,12 @@ def fix_padding(model):
 
 
 def _trained_layers(stages):
+    """The convolutions of these stages that are not depthwise."""
     return [module for module in stages.modules() if isinstance(module, nn.Conv2d) and module.groups == 1]
 
 
 def split_for_cpu(model):
-    """fastai's splitter: the parameter groups [last stages, head]. What is in no group is never trained."""
+    """The parameter groups [last stages, head], for fastai's `splitter`. A parameter in no group is never trained."""
     return [[p for p in model[0].parameters() if p.requires_grad], params(model[1])]
 
 
@@ -115,17 +128,36 @@ fastai_learner.model_meta[efficientnet_lite0_for_cpu] = {"cut": -2, "split": spl
 
 
 @functools.cache
-def _kept_photo(path, side):
-    return PILImage(photos.read_photo(path, (side, side)))
+def _kept_photo(path, size):
+    return PILImage(photos.read_photo(path, (size, size)))
 
 
-def PhotoBlock(side=SIDE):
+def PhotoBlock(size=INPUT_SIZE):
     """In place of fastai's ImageBlock and its Resize: photographs as photos.read_photo reads them, upright, cropped to
-    the middle and resized to side x side pixels, as the phone does it. Each is read once and kept: 0.2 MB at 256 px.
+    the middle and resized to size x size pixels, as the phone does it. Each is read once and kept: 0.2 MB at 256 px.
 
     Needs num_workers=0: other processes would keep photographs of their own. Raises photos.PhotoError.
     """
-    return TransformBlock(type_tfms=functools.partial(_kept_photo, side=side), batch_tfms=IntToFloatTensor)
+    return TransformBlock(type_tfms=functools.partial(_kept_photo, size=size), batch_tfms=IntToFloatTensor)
+
+
+def dataloaders(folder, table, names, batch_size=BATCH_SIZE, size=INPUT_SIZE):
+    """Augmented batches for training and plain ones for validation, as fastai's DataLoaders: pictures (B, 3, H, W),
+    classes (B,). Photographs are size x size pixels.
+
+    table: a DataFrame with `file`, relative to the folder, `label`, and the truth values `is_valid`. names: the labels
+    in the order of the outputs. Raises photos.PhotoError.
+    """
+    block = DataBlock((PhotoBlock(size), CategoryBlock(vocab=names)), get_x=lambda row: folder / row["file"],
+                      get_y=ColReader("label"), splitter=ColSplitter(), batch_tfms=aug_transforms(**AUGMENTATION))
+    return block.dataloaders(table, bs=batch_size, num_workers=0)
+
+
+def learner(dls, crop_sizes=CROP_SIZES):
+    """A fastai Learner of efficientnet_lite0_for_cpu with a new head, for DataLoaders. crop_sizes: as for
+    ProgressiveResizing."""
+    return vision_learner(dls, efficientnet_lite0_for_cpu, metrics=accuracy, loss_func=LabelSmoothingCrossEntropyFlat(),
+                          ps=HEAD_DROPOUT, cbs=callbacks_for_cpu(crop_sizes))
 
 
 @functools.cache
@@ -133,6 +165,8 @@ def bfloat16_is_faster():
     """Whether this processor trains faster in bfloat16 than in float32, found out by trying, in less than a second.
 
     Without AVX512-BF16 or AMX (on x86) PyTorch computes bfloat16 correctly, but several times slower than float32.
+    The first call in a process draws from PyTorch's global random numbers. If a result has to repeat, set the seed
+    after that call, or make the call at the same place in each run.
     """
     layer = nn.Conv2d(192, 1152, 1).to(memory_format=torch.channels_last)
     x = torch.rand(16, 192, 7, 7).contiguous(memory_format=torch.channels_last)
@@ -148,24 +182,29 @@ def bfloat16_is_faster():
 
 
 class Bfloat16OnCPU(Callback):
-    """Runs the network in bfloat16 where autocast knows how. fastai's own `to_bf16` asks for CUDA and does nothing
-    without."""
-    order = 10  # as fastai's MixedPrecision
+    """Runs the network in bfloat16 where autocast knows how; its outputs are float32. fastai's own `to_bf16` asks for
+    CUDA and does nothing without it."""
+
+    order = 1000  # after all others: nothing can cancel the batch between this and the network
 
     def before_batch(self):
-        self.autocast = torch.autocast("cpu", torch.bfloat16)
-        self.autocast.__enter__()
+        """Replaces the network's `forward` for one call. No event of fastai is certain to follow when a network raises,
+        so a callback that switched autocast on could not always switch it off again."""
+        model, forward = self.model, self.model.forward
 
-    def after_pred(self):
-        self.autocast.__exit__(None, None, None)
-        self.autocast = None
-        self.learn.pred = self.pred.float()
+        def forward_once(*inputs):
+            del model.forward  # the class's own is found again
+            with torch.autocast("cpu", torch.bfloat16):
+                return forward(*inputs).float()
+
+        model.forward = forward_once
 
 
 class FreeCores(Callback):
     """Trains, and validates, with as many threads as there are cores that other programs leave free: of two cores, one
-    beside a busy program (coreml_runtime/threads.py). On a quiet computer nothing changes. Sums of gradients are added
-    up in another order by another number of threads, so that weights differ in their last digits."""
+    if a program keeps the other busy (coreml_runtime/threads.py). On a quiet computer nothing changes. Another number
+    of threads adds up gradients in another order, so weights differ in their last digits."""
+
     order = -100  # before anything computes
 
     def before_batch(self):
@@ -179,22 +218,24 @@ class FreeCores(Callback):
 
 
 class ProgressiveResizing(Callback):
-    """Lets the augmentation cut smaller crops at first: side in pixels by part of the training.
+    """Lets the augmentation cut smaller crops at first.
 
-    sides: one for each equal part. Only training pictures are concerned. Needs aug_transforms among the batch_tfms.
+    sizes: pixels per side, one number for each equal part of the training. Validation pictures keep their size. Needs
+    aug_transforms among the batch_tfms.
     """
-    def __init__(self, sides=TRAINING_SIDES):
-        self.sides = sides
+
+    def __init__(self, sizes=CROP_SIZES):
+        self.sizes = sizes
 
     def before_fit(self):  # before DistributedTrainer hides the loader's transforms
         self.geometry = [each for each in self.dls.train.after_batch.fs if hasattr(each, "coord_fs")]
 
-    def _set(self, side):
+    def _set(self, size):
         for transform in self.geometry:
-            transform.size = side and (side, side)
+            transform.size = size and (size, size)
 
     def before_train(self):
-        self._set(self.sides[min(int(self.pct_train * len(self.sides)), len(self.sides) - 1)])
+        self._set(self.sizes[min(int(self.pct_train * len(self.sizes)), len(self.sizes) - 1)])
 
     def after_batch(self):  # the next one is cut after this one is trained on
         if self.training:
@@ -208,11 +249,12 @@ class ProgressiveResizing(Callback):
 
 
 def epochs_for(photographs):
-    """Epochs after which about TRAINED_PHOTOGRAPHS were looked at: 2 to 40."""
+    """The number of epochs, 2 to 40, in which so many training photographs are seen about TRAINED_PHOTOGRAPHS times in
+    all."""
     return min(max(round(TRAINED_PHOTOGRAPHS / photographs), 2), 40)
 
 
-def batch_size(table, most=32):
+def batch_size(table, most=BATCH_SIZE):
     """`most`, or the number of training photographs where there are fewer. fastai leaves out a last batch that is not
     full: of fewer photographs than a batch, none would be trained on, and lr_find would divide by zero.
 
@@ -221,14 +263,17 @@ def batch_size(table, most=32):
     return min(most, int((~table["is_valid"]).sum()))
 
 
-def callbacks_for_cpu(sides=TRAINING_SIDES):
+def callbacks_for_cpu(crop_sizes=CROP_SIZES):
     """The callbacks that make fastai fast on this computer."""
-    return [FreeCores(), ChannelsLast(), ProgressiveResizing(sides)] + [Bfloat16OnCPU()] * bfloat16_is_faster()
+    callbacks = [FreeCores(), ChannelsLast(), ProgressiveResizing(crop_sizes)]
+    if bfloat16_is_faster():
+        callbacks.append(Bfloat16OnCPU())
+    return callbacks
 
 
 def classifier(classes):
-    """The network that vision_learner builds of efficientnet_lite0_for_cpu, in evaluation mode, its head untrained:
-    scaled RGB pictures (N, 3, H, W) -> logits (N, classes)."""
+    """The network of `learner` with an untrained head, in evaluation mode: scaled RGB pictures (N, 3, H, W) -> logits
+    (N, classes)."""
     body = fastai_learner.create_body(efficientnet_lite0_for_cpu(), cut=-2)
     return nn.Sequential(body, create_head(FEATURES, classes)).eval()
 
@@ -241,8 +286,12 @@ def predict(model, pictures):
 
 
 def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=SEED):
-    """Trains the head of a classifier on its features of uint8 RGB pictures (N, H, W, 3), computed once; targets:
-    integers (N,). Much quicker than notebook 02 and not as good. Changes the model and leaves it in evaluation mode."""
+    """Trains the head of a classifier on features that are computed once. Much quicker than notebook 02, and less
+    accurate.
+
+    pictures: uint8 RGB (N, H, W, 3); targets: integers (N,). Changes the model, leaves it in evaluation mode and
+    returns it.
+    """
     body, (pool, flatten, *layers) = model
     head, targets = nn.Sequential(*layers), torch.as_tensor(targets)
     features = torch.from_numpy(_in_batches(nn.Sequential(body, pool, flatten).eval(), pictures))
@@ -260,9 +309,10 @@ def train_head(model, pictures, targets, epochs=30, learning_rate=2e-3, seed=SEE
 
 
 def _in_batches(function, pictures, size=4):
-    """A function of scaled pictures (B, 3, H, W), applied without gradients to uint8 RGB pictures (N, H, W, 3).
+    """A function of scaled pictures (B, 3, H, W), applied without gradients to uint8 RGB pictures (N, H, W, 3): float32
+    (N, ...).
 
-    Larger batches outgrow the processor's cache: 32 take one and a half times as long a picture.
+    Larger batches outgrow the processor's cache: with 32, a picture takes one and a half times as long.
     """
     def answer(batch):
         with threads.adapted():
@@ -296,5 +346,5 @@ def load_weights(path):
         model.load_state_dict(tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{path}: holds no weights of this classifier ({type(error).__name__}). "
-                           "Run notebook 02 again.")
+                           "Run notebook 02 again.") from error
     return model, labels

@@ -237,13 +237,12 @@ def run_file(model, pictures, names):
 
 
 def evaluate_files(files):
-    """evaluate.evaluate, by the main environment, for each (model file, split) on the known classes of PHOTOS: a list of
-    its results."""
-    code = ("import sys, json; sys.modules['tensorflow'] = None\n"  # coremltools would import it, to convert
-            "from utils import evaluate, paths\n"
-            "results = [evaluate.evaluate(file, paths.PHOTOS, split, strangers=False)\n"
-            "           for file, split in json.loads(sys.argv[1])]\n"
-            "print(json.dumps(results))")
+    """evaluate.evaluate, by the main environment, for each (model file, split) on the known classes of PHOTOS: a list
+    of its results."""
+    code = ("import sys, json; from coreml_runtime import imports; from utils import evaluate, paths\n"
+            "imports.import_coremltools(with_tensorflow=False)\n"
+            "print(json.dumps([evaluate.evaluate(file, paths.PHOTOS, split, with_unknown=False)\n"
+            "                  for file, split in json.loads(sys.argv[1])]))")
     return json.loads(in_main_environment("-c", code, json.dumps([(str(file), split) for file, split in files])))
 
 
@@ -259,13 +258,14 @@ def record_reference(file, table, names, answer, folder=PHOTOS):
     table: test photographs; names: the class names in order; answer: a function from features (SArray) to probabilities
     (N, classes). The photographs are read as an app hands them over, and need no stretching by Turi Create.
     """
-    pictures = [photos.read_photo(folder / name, (IMAGE_SIZE, IMAGE_SIZE)) for name in table["file"]]
-    answers = answer(features(tc.SArray([as_image(picture) for picture in pictures]))).tolist()
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    pictures = [as_image(photos.read_photo(folder / name, size)) for name in table["file"]]
     code = ("import sys, json, pandas; from utils import verify\n"
-            "file, folder, rows, answers, names = json.loads(sys.argv[1])\n"
-            "verify.record_reference(file, pandas.DataFrame(rows), answers, names, 'Turi Create', folder=folder)")
-    rows = table[["file", "label"]].to_dict("records")
-    in_main_environment("-c", code, json.dumps([str(file), str(folder), rows, answers, names]))
+            "file, rows, *arguments, folder = json.loads(sys.argv[1])\n"
+            "verify.record_reference(file, pandas.DataFrame(rows), *arguments, folder=folder)")
+    in_main_environment("-c", code, json.dumps([
+        str(file), table[["file", "label"]].to_dict("records"), answer(features(tc.SArray(pictures))).tolist(), names,
+        "Turi Create", size, str(folder)]))
 
 
 def fine_tuned_files():

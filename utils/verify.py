@@ -21,6 +21,7 @@ no probability agrees. The exit code is 0 when all hold, 1 when one does not, 2 
 read.
 """
 import argparse
+import functools
 import hashlib
 import json
 import math
@@ -31,11 +32,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tqdm import tqdm
 
 import coreml_runtime
-from utils import evaluate, photos
-from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD
+from coreml_runtime.imports import import_coremltools
+from utils import classifiers
+from utils.backbone import PIXEL_MEAN, PIXEL_STD
+from utils.command_line import CourseError, command
 from utils.files import written_whole
 from utils.paths import PHOTOS
 
@@ -46,10 +48,6 @@ ACCURACY_LIMIT = 0.005  # half a point; of fewer than 200 photographs one is mor
 PIXEL_LIMIT = 1e-3  # relative to the scale; 1/127 for 1/128 is off by 8e-3
 SPREAD_LIMIT = 0.05  # that some probability differs by at least, from photograph to photograph
 METADATA = ("author", "license", "version", "short_description")
-
-
-class VerificationError(ValueError):
-    """A file or reference that cannot be checked. The message says what is wrong, where, and what to do."""
 
 
 class Refused(Exception):
@@ -78,34 +76,33 @@ def reference_path(model_path):
     return model_path.with_name(model_path.name + ".reference.json")
 
 
-def record_reference(model_path, table, probabilities, labels, source, input_name="image",
-                     size=(IMAGE_SIZE, IMAGE_SIZE), scale=1 / PIXEL_STD, bias=-PIXEL_MEAN / PIXEL_STD,
-                     parity_limit=PARITY_LIMIT, accuracy_limit=None, folder=PHOTOS):
+def record_reference(model_path, table, probabilities, labels, source, size, input_name="image", scale=1 / PIXEL_STD,
+                     bias=-PIXEL_MEAN / PIXEL_STD, parity_limit=PARITY_LIMIT, accuracy_limit=None, folder=PHOTOS):
     """Writes what the source model is and answered, beside the exported file, for `verify` to compare.
 
     table: the test photographs, a DataFrame with `file` and `label`, without `other`; probabilities: the source model's
     for each of them, (N, classes), columns in the order of `labels`. source: the model's name, for the report.
-    input_name, size: of the exported file's input, (width, height) in pixels. scale, bias: what training did to pixel
+    size, input_name: of the exported file's input, (width, height) in pixels. scale, bias: what training did to pixel
     values 0..255 in RGB, as one number each or three. parity_limit: the largest difference of a probability; wider than
     PARITY_LIMIT only for a file whose weights are compressed or float16. accuracy_limit: by how much the accuracies may
     differ, 0..1; by default ACCURACY_LIMIT, or one photograph. How much accuracy compression costs is a finding of the
     notebook that compresses, and no fault of the file: record the share of photographs whose label it has changed.
     folder: what `file` is relative to.
-    Returns the reference's path. Raises VerificationError where the shapes do not fit, a limit is negative or not a
+    Returns the reference's path. Raises CourseError where the shapes do not fit, a limit is negative or not a
     number, or there is nothing to compare.
     """
     probabilities = np.asarray(probabilities, np.float64)
     if not len(table) or probabilities.shape != (len(table), len(labels)):
-        raise VerificationError(f"{model_path}: probabilities of shape {probabilities.shape} for {len(table)} "
-                                f"photographs and {len(labels)} labels; give a row a photograph and a column a label.")
-    strange = sorted(set(table["label"]) - set(labels))
-    if strange:
-        raise VerificationError(f"{model_path}: photographs of {', '.join(strange)}, which is no label of the model; "
-                                "take them out of the table.")
+        raise CourseError(f"{model_path}: probabilities of shape {probabilities.shape} for {len(table)} "
+                          f"photographs and {len(labels)} labels; give a row a photograph and a column a label.")
+    unknown = sorted(set(table["label"]) - set(labels))
+    if unknown:
+        raise CourseError(f"{model_path}: photographs of {', '.join(unknown)}, which is no label of the model; "
+                          "take them out of the table.")
     limits = {"parity_limit": parity_limit, "accuracy_limit": accuracy_limit}
     if not _are_limits(limits):
-        raise VerificationError(f"{model_path}: a parity_limit of {parity_limit} and an accuracy_limit of "
-                                f"{accuracy_limit}; give a number from 0 on, and one from 0 to 1.")
+        raise CourseError(f"{model_path}: a parity_limit of {parity_limit} and an accuracy_limit of "
+                          f"{accuracy_limit}; give a number from 0 on, and one from 0 to 1.")
     reference = {
         "source": source, "input": input_name, "size": list(size), "labels": list(labels),
         "scale": np.broadcast_to(scale, 3).tolist(), "bias": np.broadcast_to(bias, 3).tolist(),
@@ -127,18 +124,18 @@ def _digest(path):
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except OSError as error:
-        raise VerificationError(f"{path}: this photograph cannot be read ({error.strerror}); give the folder that the "
-                                "model was tested on.") from None
+        raise CourseError(f"{path}: this photograph cannot be read ({error.strerror}); give the folder that the "
+                          "model was tested on.") from None
 
 
 def read_reference(path, folder=PHOTOS):
     """A reference as `record_reference` wrote it: a dictionary, `probabilities` an array.
 
-    Raises VerificationError: there is none, it is damaged, or the photographs are not those of then.
+    Raises CourseError: there is none, it is damaged, or the photographs are not those of then.
     """
     path = Path(path)
     if not path.is_file():
-        raise VerificationError(f"{path}: there is no such reference; the notebook that exports the model writes it.")
+        raise CourseError(f"{path}: there is no such reference; the notebook that exports the model writes it.")
     try:
         reference = json.loads(path.read_text())
         reference["probabilities"] = np.array(reference["probabilities"], np.float64)
@@ -146,137 +143,134 @@ def read_reference(path, folder=PHOTOS):
         if not _are_limits(reference):
             raise ValueError("a limit is negative or not a number")
     except (ValueError, KeyError, TypeError):
-        raise VerificationError(f"{path}: this reference is damaged; export the model again.") from None
+        raise CourseError(f"{path}: this reference is damaged; export the model again.") from None
     for file, digest in digests.items():
         if _digest(Path(folder) / file) != digest:
-            raise VerificationError(f"{Path(folder) / file}: this is another photograph than the one that the source "
-                                    "model answered for; export the model again, or give the folder of then.")
+            raise CourseError(f"{Path(folder) / file}: this is another photograph than the one that the source "
+                              "model answered for; export the model again, or give the folder of then.")
     return reference
 
 
-# ---- the checks: each returns its figure and its limit, or raises Refused --------------------------------------------
+# ---- the checks: each returns whether it holds, its figure and its limit ---------------------------------------------
 
-class _Verification:
-    """One file, its reference, and what the checks share: the loaded model and its answers."""
+@dataclass
+class Exported:
+    """An exported file, its reference and the folder of its photographs, and, each made when a check first needs it:
+    model, the coreml_runtime.Model, None for a .tflite or .onnx; classifier, the classifiers.Classifier of it; answers,
+    its probabilities (N, classes) of the reference's photographs."""
 
-    def __init__(self, path, reference, folder):
-        self.path, self.reference, self.folder = Path(path), reference, Path(folder)
-        self.is_core_ml = self.path.suffix in evaluate.CORE_ML
-        self.classifier = self.model = self.answers = None
+    path: Path
+    reference: dict
+    folder: Path
 
-    def reads(self):
-        """The model is loaded. Errors pass: such a file can't be checked any further."""
-        if self.is_core_ml:
-            self.model = coreml_runtime.load(self.path)
-            kind = "Core ML model"
-        else:
-            self.classifier = evaluate.load_classifier(self.path)
-            kind = self.path.suffix
-        return kind, ""
+    @functools.cached_property
+    def model(self):
+        return coreml_runtime.load(self.path) if self.path.suffix in classifiers.CORE_ML else None
 
-    def input(self):
-        name, size = self.reference["input"], tuple(self.reference["size"])
-        wanted = f"{name}, {size[0]} x {size[1]} pixels" + (", RGB" if self.is_core_ml else "")
-        if self.is_core_ml:
-            inputs = list(self.model.input_description.values())
-            if len(inputs) != 1 or inputs != self.model.image_inputs:
-                raise Refused("the inputs are " + ", ".join(self.model.input_description) + ", not one picture", wanted)
-            found = f"{inputs[0].name}, {inputs[0].width} x {inputs[0].height} pixels, {inputs[0].color_layout}"
-        else:  # a name is no part of how a .tflite or .onnx is called
-            found = f"{name}, {self.classifier.size[0]} x {self.classifier.size[1]} pixels"
-        return _same(found, wanted)
+    @functools.cached_property
+    def classifier(self):
+        return classifiers.of_core_ml(self.model) if self.model else classifiers.load(self.path)
 
-    def labels(self):
-        labels = self.model.class_labels if self.is_core_ml else self.classifier.labels
-        return _same(", ".join(map(str, labels)) or "none", ", ".join(self.reference["labels"]))
+    @functools.cached_property
+    def answers(self):
+        return self.predict(self.classifier, self.reference["files"])
 
-    def preprocessing(self):
-        if not self.is_core_ml:
-            return f"not read back from a {self.path.suffix}; parity would show it", ""
-        found, bias = read_preprocessing(self.model)
-        scale, wanted = np.diag(self.reference["scale"]), np.array(self.reference["bias"])
-        figure = f"scale {_numbers(np.diag(found))}, bias {_numbers(bias)}"
-        limit = f"scale {_numbers(self.reference['scale'])}, bias {_numbers(wanted)}, to {PIXEL_LIMIT:g} of the scale"
-        unit = np.abs(scale).max()
-        if np.abs(found - scale).max() > PIXEL_LIMIT * unit or np.abs(bias - wanted).max() > PIXEL_LIMIT * unit * 255:
-            mixed = np.abs(found - np.diag(np.diag(found))).max() > PIXEL_LIMIT * unit
-            raise Refused(figure + ", and channels are mixed" * bool(mixed), limit)
-        return figure, limit
-
-    def outputs(self):
-        if self.is_core_ml:
-            self.classifier = evaluate.CoreMLClassifier(self.path)
-        limit = f"finite, sum 1, spread at least {SPREAD_LIMIT:g}"
-        try:
-            self.answers = self._answer(self.classifier, self.reference["files"])
-        except (evaluate.EvaluationError, coreml_runtime.CoreMLRuntimeError) as error:
-            raise Refused(str(error), limit) from None
-        if not np.isfinite(self.answers).all():
-            raise Refused(f"{np.isnan(self.answers).any(1).sum()} of {len(self.answers)} answers are not finite", limit)
-        sums = np.abs(self.answers.sum(1) - 1).max()
-        spread = np.ptp(self.answers, axis=0).max()
-        figure = f"sums within {sums:.1g} of 1, largest spread {spread:.2g}"
-        if sums > 0.02 or spread < SPREAD_LIMIT:  # the sum of quantized probabilities is off by up to a hundredth
-            raise Refused(figure, limit)
-        return figure, limit
-
-    def parity(self):
-        differences = np.abs(self.answers - self.reference["probabilities"]).max(1)
-        worst, limit = int(differences.argmax()), self.reference["parity_limit"]
-        figure = f"{differences[worst]:.1e} on {self.reference['files'][worst]}, the worst of {len(differences)}"
-        if not differences[worst] <= limit:
-            raise Refused(figure, f"{limit:g}")
-        return figure, f"{limit:g}"
-
-    def float16(self):
-        if not self.is_core_ml:
-            return f"not computed for a {self.path.suffix}", ""
-        chosen = _evenly_spaced(len(self.answers), FLOAT16_PHOTOS)
-        half = self._answer(evaluate.CoreMLClassifier(self.path, "float16"), self.reference["files"][chosen])
-        difference = np.abs(half - self.answers[chosen]).max()
-        figure = f"{difference:.1e} on {len(chosen)} photographs"
-        if not difference <= FLOAT16_LIMIT:  # false for NaN, too
-            raise Refused("answers are not finite: a value is beyond 65504" if np.isnan(difference) else figure,
-                          f"{FLOAT16_LIMIT:g}")
-        return figure, f"{FLOAT16_LIMIT:g}"
-
-    def accuracy(self):
-        truth, labels = self.reference["truth"], np.array(self.reference["labels"])
-        found, source = ((labels[p.argmax(1)] == truth).sum() for p in (self.answers, self.reference["probabilities"]))
-        n, recorded = len(self.answers), self.reference.get("accuracy_limit")
-        # A recorded share is of all photographs: where fewer are checked, they may be just the ones that changed.
-        most = n * ACCURACY_LIMIT if recorded is None else len(self.reference["digests"]) * recorded
-        most = max(1, math.floor(most + 1e-6))  # a share of n, times n, may lie a little below a whole number
-        figure = f"{found / n:.1%}, the source {source / n:.1%}"
-        limit = f"{most / n:.1%} apart, {most} of {n} photographs"
-        if abs(found - source) > most:
-            raise Refused(figure, limit)
-        return figure, limit
-
-    def metadata(self):
-        if not self.is_core_ml:
-            return f"not looked for in a {self.path.suffix}", ""
-        empty = [name for name in METADATA if not getattr(self.model.metadata, name)]
-        if empty:
-            raise Refused(f"{', '.join(empty)} empty", "all filled in")
-        return ", ".join(METADATA) + " filled in", ""
-
-    def _answer(self, classifier, files):
-        answers = []
-        for start in tqdm(range(0, len(files), evaluate.BATCH), unit="batch", disable=None, leave=False):
-            batch = files[start:start + evaluate.BATCH]
-            answers.append(classifier.probabilities(
-                [photos.read_photo(self.folder / file, classifier.size) for file in batch]))
-        return np.concatenate(answers)
+    def predict(self, classifier, files):
+        return classifiers.predict(classifier, [self.folder / file for file in files])
 
 
-CHECKS = ("reads", "input", "labels", "preprocessing", "outputs", "parity", "float16", "accuracy", "metadata")
+def check_reads(exported):
+    """Errors pass: such a file cannot be checked any further."""
+    if exported.model:
+        return True, "Core ML model", ""
+    return bool(exported.classifier), exported.path.suffix, ""
 
 
-def _same(found, wanted):
-    if found != wanted:
-        raise Refused(found, wanted)
-    return found, wanted
+def check_input(exported):
+    name, (width, height) = exported.reference["input"], exported.reference["size"]
+    wanted = f"{name}, {width} x {height} pixels"
+    if not exported.model:  # a name is no part of how a .tflite or .onnx is called
+        found = "{}, {} x {} pixels".format(name, *exported.classifier.size)
+        return found == wanted, found, wanted
+    inputs, wanted = list(exported.model.input_description.values()), f"{wanted}, RGB"
+    if len(inputs) != 1 or inputs != exported.model.image_inputs:
+        return False, f"the inputs are {', '.join(exported.model.input_description)}, not one picture", wanted
+    found = f"{inputs[0].name}, {inputs[0].width} x {inputs[0].height} pixels, {inputs[0].color_layout}"
+    return found == wanted, found, wanted
+
+
+def check_labels(exported):
+    labels = exported.model.class_labels if exported.model else exported.classifier.labels
+    found, wanted = ", ".join(map(str, labels)) or "none", ", ".join(exported.reference["labels"])
+    return found == wanted, found, wanted
+
+
+def check_preprocessing(exported):
+    found, bias = read_preprocessing(exported.model)
+    scale, wanted = np.diag(exported.reference["scale"]), np.array(exported.reference["bias"])
+    figure = f"scale {_numbers(np.diag(found))}, bias {_numbers(bias)}"
+    limit = f"scale {_numbers(np.diag(scale))}, bias {_numbers(wanted)}, to {PIXEL_LIMIT:g} of the scale"
+    unit = np.abs(scale).max()
+    if np.abs(found - np.diag(np.diag(found))).max() > PIXEL_LIMIT * unit:
+        return False, f"{figure}, and channels are mixed", limit
+    difference = max(np.abs(found - scale).max(), np.abs(bias - wanted).max() / 255)  # of the contrast, the brightness
+    return difference <= PIXEL_LIMIT * unit, figure, limit
+
+
+def check_outputs(exported):
+    limit = f"finite, sum 1, spread at least {SPREAD_LIMIT:g}"
+    try:
+        answers = exported.answers
+    except (classifiers.ModelError, coreml_runtime.CoreMLRuntimeError) as error:
+        return False, str(error), limit
+    if not np.isfinite(answers).all():
+        return False, f"{np.isnan(answers).any(1).sum()} of {len(answers)} answers are not finite", limit
+    sums, spread = np.abs(answers.sum(1) - 1).max(), np.ptp(answers, axis=0).max()
+    holds = sums <= 0.02 and spread >= SPREAD_LIMIT  # quantized probabilities add up to 1 within a hundredth
+    return holds, f"sums within {sums:.1g} of 1, largest spread {spread:.2g}", limit
+
+
+def check_parity(exported):
+    differences = np.abs(exported.answers - exported.reference["probabilities"]).max(1)
+    worst, limit = int(differences.argmax()), exported.reference["parity_limit"]
+    figure = f"{differences[worst]:.1e} on {exported.reference['files'][worst]}, the worst of {len(differences)}"
+    return differences[worst] <= limit, figure, f"{limit:g}"
+
+
+def check_float16(exported):
+    chosen = _evenly_spaced(len(exported.answers), FLOAT16_PHOTOS)
+    half = exported.predict(classifiers.load(exported.path, "float16"), exported.reference["files"][chosen])
+    difference = np.abs(half - exported.answers[chosen]).max()
+    figure = ("answers are not finite: a value is beyond 65504" if np.isnan(difference)
+              else f"{difference:.1e} on {len(chosen)} photographs")
+    return difference <= FLOAT16_LIMIT, figure, f"{FLOAT16_LIMIT:g}"
+
+
+def check_accuracy(exported):
+    reference, n = exported.reference, len(exported.answers)
+    labels = np.array(reference["labels"])
+    found, source = ((labels[p.argmax(1)] == reference["truth"]).sum()
+                     for p in (exported.answers, reference["probabilities"]))
+    recorded = reference.get("accuracy_limit")
+    # A recorded share is of all photographs: where fewer are checked, they may be just the ones that changed.
+    most = n * ACCURACY_LIMIT if recorded is None else len(reference["digests"]) * recorded
+    most = max(1, math.floor(most + 1e-6))  # a share of n, times n, may lie a little below a whole number
+    return (abs(found - source) <= most, f"{found / n:.1%}, the source {source / n:.1%}",
+            f"{most / n:.1%} apart, {most} of {n} photographs")
+
+
+def check_metadata(exported):
+    empty = [name for name in METADATA if not getattr(exported.model.metadata, name)]
+    if empty:
+        return False, f"{', '.join(empty)} empty", "all filled in"
+    return True, f"{', '.join(METADATA)} filled in", ""
+
+
+CHECKS = {"reads": check_reads, "input": check_input, "labels": check_labels, "preprocessing": check_preprocessing,
+          "outputs": check_outputs, "parity": check_parity, "float16": check_float16, "accuracy": check_accuracy,
+          "metadata": check_metadata}
+CORE_ML_ONLY = {"preprocessing": "not read back from a {}; parity would show it", "float16": "not computed for a {}",
+                "metadata": "not looked for in a {}"}
 
 
 def _numbers(values):
@@ -321,22 +315,25 @@ def verify(model_path, reference_file=None, folder=PHOTOS, most=None):
 
     reference_file: by default, the one beside the file. folder: where the reference's photographs are. most: at most so
     many of these, evenly spaced; None for all.
-    Raises VerificationError, and what reading a damaged file raises: coreml_runtime.CoreMLRuntimeError,
-    evaluate.EvaluationError, tflite.TFLiteError, photos.PhotoError (all ValueErrors).
+    Raises CourseError and coreml_runtime.CoreMLRuntimeError, which are ValueErrors.
     """
     reference = read_reference(reference_file or reference_path(model_path), folder)
     chosen = _evenly_spaced(len(reference["files"]), most)
     for key in "files", "truth", "probabilities":
         reference[key] = np.array(reference[key])[chosen]
-    verification, checks = _Verification(model_path, reference, folder), []
-    for name in CHECKS:
-        if checks and not checks[-1].holds:
-            checks.append(Check(name, None, f"{next(c.name for c in checks if c.holds is False)} does not hold", ""))
-            continue
-        try:
-            checks.append(Check(name, True, *getattr(verification, name)()))
-        except Refused as refused:
-            checks.append(Check(name, False, *refused.args))
+    exported, checks = Exported(Path(model_path), reference, Path(folder)), []
+    for name, check in CHECKS.items():
+        failed = next((each.name for each in checks if not each.holds), None)
+        if failed:
+            checks.append(Check(name, None, f"{failed} does not hold", ""))
+        elif name in CORE_ML_ONLY and not exported.model:
+            checks.append(Check(name, True, CORE_ML_ONLY[name].format(exported.path.suffix), ""))
+        else:
+            try:
+                holds, figure, limit = check(exported)
+            except Refused as refused:
+                holds, (figure, limit) = False, refused.args
+            checks.append(Check(name, bool(holds), figure, limit))
     return checks
 
 
@@ -350,30 +347,23 @@ def outcome(model_path, most=None):
     return next((str(check) for check in checks if not check.holds), f"all {len(checks)} checks hold")
 
 
+@command
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m utils.verify",
                                      description="Is an exported file the model that was trained?")
-    parser.add_argument("model", metavar="MODEL", help=f"supported: {evaluate.SUPPORTED}")
+    parser.add_argument("model", metavar="MODEL", help=f"supported: {classifiers.SUPPORTED}")
     parser.add_argument("--source", metavar="FILE", help="what the source model answered (default: the file "
                         "MODEL.reference.json, which the notebook that exports the model writes)")
     parser.add_argument("--photos", metavar="DIR", default=PHOTOS,
                         help="the folder of the photographs (default: PHOTOS)")
     parser.add_argument("--json", action="store_true", help="print one JSON list and nothing else")
     options = parser.parse_args(arguments)
-    try:
-        checks = verify(options.model, options.source, options.photos)
-    except ValueError as error:  # of this module, of the runtimes, of photos: one sentence each
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+    import_coremltools(with_tensorflow=False)  # it would load TensorFlow, in seconds, only to convert from it
+    checks = verify(options.model, options.source, options.photos)
     print(json.dumps([asdict(check) for check in checks], indent=1, ensure_ascii=False) if options.json
           else "\n".join(map(str, checks)))
     return 0 if all(check.holds for check in checks) else 1
 
 
 if __name__ == "__main__":
-    # coremltools imports TensorFlow where it is installed: seconds that reading a Core ML model does not need.
-    sys.modules.setdefault("tensorflow", None)
     sys.exit(main())

@@ -1,173 +1,14 @@
-"""Small things that lie around the main thing on an electronics table; none of them is one of the four parts.
-
-``other`` builds its larger things from the same helpers.
-"""
+"""Small things that lie around the main thing on an electronics table; none of them is one of the four parts."""
 from __future__ import annotations
 
-from contextlib import contextmanager
-from math import cos, pi, radians, sin
+from math import cos, pi, sin
 
-import bpy
-
+from ..components import BOARDS, HANDLES, breadboard_block, code, round_cell, scatter, screwdriver
 from ..kit import WIRE_COLOURS
-
-HANDLES = ["#c4161c", "#1c4fa8", "#e0a800", "#1d7a3a", "#e0601a", "#18181a", "#6a6e74", "#d8438a", "#1f9aa8"]
-BOARDS = ["#0d4a24", "#10357a", "#a51417", "#0e0f10", "#3a1a66", "#0c5a66", "#e6e6e2", "#b58a4a"]
-
-
-# ---- helpers -------------------------------------------------------------------------------------------------------
-@contextmanager
-def group(kit, at=(0, 0, 0), turn=(0, 0, 0)):
-    """Whatever the kit makes inside the block is moved to ``at`` and turned as one thing."""
-    outer = kit.root
-    kit.root = bpy.data.objects.new("group", None)
-    bpy.context.scene.collection.objects.link(kit.root)
-    kit.root.parent, kit.root.location = outer, at
-    kit.root.rotation_euler = [radians(a) for a in turn]
-    try:
-        yield
-    finally:
-        kit.root = outer
+from ..outlines import rod, rounded
+from ..wiring import wire_arc
 
 
-def rectangles(kit, spots, z, material):
-    """Many flat rectangles (x, y, width, depth) in one mesh; ``z`` is a height or a function of (x, y)."""
-    height = z if callable(z) else (lambda x, y: z)
-    vertices = []
-    for x, y, w, d in spots:
-        corners = [(x - w / 2, y - d / 2), (x + w / 2, y - d / 2), (x + w / 2, y + d / 2), (x - w / 2, y + d / 2)]
-        vertices += [(a, b, height(a, b)) for a, b in corners]
-    return kit.mesh(vertices, [(i, i + 1, i + 2, i + 3) for i in range(0, len(vertices), 4)], material=material)
-
-
-def boxes(kit, blocks, material, bevel=0.0):
-    """Many boxes (x, y, z, width, depth, height) in one mesh."""
-    vertices, faces = [], []
-    for x, y, z, w, d, h in blocks:
-        n = len(vertices)
-        vertices += [(x + sx * w / 2, y + sy * d / 2, z + up) for up in (0, h)
-                     for sx, sy in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-        faces += [tuple(n + i for i in face) for face in ((3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5),
-                                                          (2, 3, 7, 6), (3, 0, 4, 7))]
-    return kit.mesh(vertices, faces, material=material, bevel=bevel)
-
-
-def along(kit, profile, at=(0, 0, 0), material=None, heading=0.0, sides=48):
-    """A body of revolution (radius, distance) that lies along ``heading``; ``at`` is the start of its axis."""
-    return kit.lathe(profile, at, material, (0, 90, heading), sides)
-
-
-def rod(radius, start, end, round_off=0.05):
-    """The profile of a closed rod with rounded rims, for ``along`` and ``lathe``."""
-    return [(0, start), (radius - round_off, start), (radius, start + round_off), (radius, end - round_off),
-            (radius - round_off, end), (0, end)]
-
-
-def scatter(rng, count, reach, apart):
-    """Up to ``count`` places (x, y) within ``reach`` that keep ``apart`` from one another."""
-    spots = []
-    for _ in range(count * 12):
-        x, y = rng.uniform(-reach, reach), rng.uniform(-reach, reach)
-        if len(spots) < count and all((x - a) ** 2 + (y - b) ** 2 > apart ** 2 for a, b in spots):
-            spots.append((x, y))
-    return spots
-
-
-def code(rng, letters=2, digits=4):
-    """A made-up type number."""
-    return "".join(rng.choice("ABCDEFGHKLMNPRSTX") for _ in range(letters)) + \
-        "".join(rng.choice("0123456789") for _ in range(digits))
-
-
-# ---- things that `other` uses too ----------------------------------------------------------------------------------
-def round_cell(kit, rng, at=(0, 0, 0), heading=0.0, radius=0.72, length=5.0):
-    """A lying round battery: printed sleeve in one or two colours, plus pole with its nub, bare minus pole."""
-    x, y, z = at
-    first, second = rng.choice([("#17171a", "#b87333"), ("#1a7a3c", "#d9d9d4"), ("#b01c20", "#d8b030"),
-                                ("#1e4ea0", "#1e4ea0"), ("#6a2f9a", "#e8e8e8"), ("#e8e8e4", "#1c5aa8"),
-                                ("#d8b020", "#17171a"), ("#3a9ab8", "#3a9ab8")])
-    split, steel = length * rng.uniform(0.3, 0.75), kit.metal("#c4c6c8", 0.25)
-    with group(kit, (x, y, z + radius), (0, 0, heading)):
-        along(kit, rod(radius * 0.96, -length / 2, length / 2, 0.08), material=steel)
-        along(kit, rod(radius * 0.38, length / 2, length / 2 + 0.13, 0.03), material=steel, sides=24)
-        for start, end, colour in ((0.03, split, first), (split, length - 0.08, second)):
-            along(kit, [(radius * 0.8, start), (radius, start + 0.05), (radius, end - 0.05), (radius * 0.8, end)],
-                  (-length / 2, 0, 0), kit.material(colour, 0.3, coat=0.4))
-        ink = kit.ink("#f0efe8" if first != "#e8e8e4" else "#17171a")
-        word = rng.choice(["ALKALINE", "POWER", "1.5V LR6", "Ni-MH 2100", "ENERGO", "VOLTA+",
-                           "CELL " + code(rng, 1, 2)])
-        with group(kit, turn=(rng.uniform(-60, 60), 0, 0)):
-            kit.text(word, radius * 0.55, (-length / 2 + split / 2, 0, radius), ink)
-
-
-def tool_handle(kit, rng, length=9.0, colour=None, radius=1.2):
-    """A lying screwdriver handle from x = 0 to ``length``, faceted or smooth, with a darker end."""
-    colour = colour or rng.choice(HANDLES)
-    profile = [(0, 0), (0.75, 0.02), (0.95, 0.1), (1, 0.3), (1, 0.6), (0.72, 0.74), (0.66, 0.84), (0.85, 0.95),
-               (0.6, 1), (0, 1)]
-    sides = rng.choice([6, 8, 48])
-    shape = kit.clear(colour) if rng.random() < 0.2 else kit.plastic(colour, 0.35)
-    along(kit, [(r * radius, p * length) for r, p in profile], (0, 0, radius), shape, sides=sides)
-    if rng.random() < 0.6:
-        second = kit.rubber(rng.choice(["#151515", "#2a2a2c", "#d8a800", "#8a1418"]))
-        along(kit, [(radius * 1.03, length * 0.28), (radius * 1.06, length * 0.34), (radius * 1.06, length * 0.52),
-                    (radius * 1.03, length * 0.58)], (0, 0, radius), second, sides=sides)
-
-
-def screwdriver(kit, rng, scale=1.0):
-    """A whole screwdriver along x: handle, round blade, flat or cross tip."""
-    length, blade = rng.uniform(7, 11) * scale, rng.uniform(5, 13) * scale
-    radius, shaft = rng.uniform(1.0, 1.5) * scale, rng.uniform(0.2, 0.34) * scale
-    tool_handle(kit, rng, length, radius=radius)
-    steel = kit.metal("#c3c5c7", 0.2)
-    start, end = (length - 0.1, 0, radius), length + blade
-    if rng.random() < 0.5:
-        along(kit, rod(shaft, 0, blade, 0.02), start, steel, sides=24)
-        kit.box((0.9 * scale, shaft * 2.4, shaft * 0.7), (end, 0, radius - shaft * 0.35), kit.metal("#6a6c70", 0.4))
-    else:
-        along(kit, rod(shaft, 0, blade, 0.02)[:-1] + [(shaft * 0.25, blade + shaft * 2), (0, blade + shaft * 2)],
-              start, steel, sides=24)
-
-
-def wire_arc(kit, start, end, height, colour, radius=0.06):
-    """A wire that rises from ``start`` and comes down at ``end``."""
-    (x0, y0, z0), (x1, y1, z1) = start, end
-    bow = height * kit.rng.uniform(-0.4, 0.4)
-    middle = [(x0 + (x1 - x0) * t + bow * sin(pi * t), y0 + (y1 - y0) * t,
-               z0 + (z1 - z0) * t + height * sin(pi * t) ** 0.6)
-              for t in (0.12, 0.35, 0.65, 0.88)]
-    kit.wire([start, *middle, end], radius, kit.plastic(colour, 0.4))
-
-
-def breadboard_block(kit, rng, columns, rails=True):
-    """A breadboard with ``columns`` columns of 2 × 5 holes; returns (width, depth, height)."""
-    pitch, height = 0.254, 0.85
-    width, depth = columns * pitch + 0.5, 5.5 if rails else 3.5
-    colour = rng.choice(["#f1f0ea", "#f1f0ea", "#f1f0ea", "#e6e0cc", "#b01c20", "#1c4fa8", "#161618", "#1d7a3a"])
-    pale = colour in ("#f1f0ea", "#e6e0cc")
-    kit.box((width, depth, height), (0, 0, 0), kit.plastic(colour, 0.5), 0.05)
-    xs = [(i - (columns - 1) / 2) * pitch for i in range(columns)]
-    rows = [side * (0.38 + i * pitch) for side in (-1, 1) for i in range(5)]
-    holes = [(x, y, 0.11, 0.11) for x in xs for y in rows]
-    if rails:
-        holes += [(x, y, 0.11, 0.11) for i, x in enumerate(xs) if i % 6 != 5 for y in (-2.48, -2.22, 2.22, 2.48)]
-        for y, line in ((-2.63, "#1c55b0"), (-2.07, "#c4161c"), (2.07, "#1c55b0"), (2.63, "#c4161c")):
-            rectangles(kit, [(0, y, width * 0.94, 0.05)], height + 0.003, kit.ink(line))
-        rectangles(kit, [(0, y, width, 0.04) for y in (-1.82, 1.82)], height + 0.003, kit.ink("#77756c"))
-    rectangles(kit, holes, height + 0.003, kit.material("#1c1b18" if pale else "#050505", 0.9))
-    rectangles(kit, [(0, 0, width, 0.28)], height + 0.003, kit.material("#a5a298" if pale else "#0a0a0a", 0.8))
-    return width, depth, height
-
-
-def usb_plug(kit, rng, colour):
-    """A USB-A plug along +x from the end of its cable at the origin."""
-    kit.box((2.4, 1.5, 0.75), (1.2, 0, 0), kit.plastic(colour, 0.5), 0.15)
-    kit.box((1.3, 1.2, 0.45), (3.0, 0, 0.15), kit.metal("#c9cbcd", 0.2), 0.02)
-    rectangles(kit, [(3.0, side, 0.25, 0.25) for side in (-0.28, 0.28)], 0.603, kit.material("#0c0c0e", 0.8))
-    rectangles(kit, [(3.66, 0, 0.01, 1.0)], 0.3, kit.plastic(rng.choice(["#f0f0f0", "#1c55b0"])))
-
-
-# ---- the variants --------------------------------------------------------------------------------------------------
 def wires(kit, rng):
     """Loose wires of several colours with stripped ends."""
     for _ in range(rng.randint(1, 3)):
@@ -183,7 +24,7 @@ def jumpers(kit, rng):
         ex, ey, end = kit.loose_wires((x, y, 0.12), heading, [rng.choice(WIRE_COLOURS)], rng.uniform(7, 13), 0.065, 0,
                                       35)
         for px, py, out in ((x, y, heading + 180), (ex, ey, end)):
-            with group(kit, (px, py, 0), (0, 0, out)):
+            with kit.moved((px, py, 0), (0, 0, out)):
                 kit.box((1.4, 0.26, 0.26), (0.6, 0, 0), kit.plastic("#141414", 0.5), 0.02)
                 kit.box((0.6, 0.06, 0.06), (1.6, 0, 0.1), kit.metal("#d4b25a", 0.25), 0)
 
@@ -198,7 +39,7 @@ def leds(kit, rng):
     """Lying LEDs with two legs."""
     for x, y in scatter(rng, rng.randint(1, 5), 2, 1.2):
         radius = rng.choice([0.15, 0.25])
-        with group(kit, (x, y, radius), (0, 90, rng.uniform(0, 360))):
+        with kit.moved((x, y, radius), (0, 90, rng.uniform(0, 360))):
             kit.led((0, 0, 0), rng.choice(["#c81e1e", "#1e9a3c", "#d8a81a", "#1e50c8", "#e8eef0"]), radius)
             for side, length in ((-0.127, 2.4), (0.127, 2.1)):
                 kit.wire([(side * 0.8, 0, 0.05), (side, 0, -0.3), (side, 0, -length)], 0.03, kit.metal("#b8babc"))
@@ -213,9 +54,9 @@ def fasteners(kit, rng):
         if kind == "screw":
             length, core = rng.uniform(0.8, 2.0), size * 0.5
             thread = [(core * (1 if i % 2 else 0.82), 0.25 + i * 0.06) for i in range(int(length / 0.06))]
-            with group(kit, (x, y, size), (0, 0, heading)):
-                along(kit, [(0, 0), (size, 0.03), (size, 0.2), (core, 0.22), *thread, (0, length + 0.25)], (0, 0, 0),
-                      steel, sides=20)
+            with kit.moved((x, y, size), (0, 0, heading)):
+                kit.along([(0, 0), (size, 0.03), (size, 0.2), (core, 0.22), *thread, (0, length + 0.25)], (0, 0, 0),
+                     steel, sides=20)
         elif kind == "nut":
             kit.ring(size * 1.15, size * 0.55, size * 0.8, (x, y, 0), steel, (0, 0, heading), sides=6)
         else:
@@ -227,18 +68,18 @@ def pen(kit, rng):
     colour, radius, length = rng.choice(HANDLES), rng.uniform(0.38, 0.6), rng.uniform(12, 15)
     at, kind = (-length / 2, 0, radius), rng.choice(["ball", "marker", "pencil"])
     if kind == "pencil":
-        along(kit, rod(0.36, 0, length, 0.02), (at[0], 0, 0.36), kit.plastic(colour, 0.35), sides=6)
-        along(kit, [(0.36, length), (0.1, length + 1.2)], (at[0], 0, 0.36), kit.ink("#d9b98a"))
-        along(kit, [(0.1, length + 1.2), (0, length + 1.6)], (at[0], 0, 0.36), kit.ink("#202022"))
+        kit.along(rod(0.36, 0, length, 0.02), (at[0], 0, 0.36), kit.plastic(colour, 0.35), sides=6)
+        kit.along([(0.36, length), (0.1, length + 1.2)], (at[0], 0, 0.36), kit.ink("#d9b98a"))
+        kit.along([(0.1, length + 1.2), (0, length + 1.6)], (at[0], 0, 0.36), kit.ink("#202022"))
         return
     body = kit.plastic(colour if kind == "marker" else rng.choice(["#f0f0ee", colour, "#18181a"]), 0.3)
-    along(kit, [(0, 0), (radius * 0.8, 0), (radius, 0.2), (radius, length * 0.62), (radius * 0.95, length * 0.66)], at,
-          body)
-    along(kit, [(radius * 0.9, length * 0.66), (radius * 1.06, length * 0.66), (radius, length * 0.85),
-                (radius * 0.35, length), (0, length)], at, kit.plastic(colour, 0.3))
+    kit.along([(0, 0), (radius * 0.8, 0), (radius, 0.2), (radius, length * 0.62), (radius * 0.95, length * 0.66)], at,
+         body)
+    kit.along([(radius * 0.9, length * 0.66), (radius * 1.06, length * 0.66), (radius, length * 0.85),
+               (radius * 0.35, length), (0, length)], at, kit.plastic(colour, 0.3))
     kit.box((4, 0.3, 0.12), (at[0] + 2.2, 0, radius * 2), kit.metal() if kind == "ball" else body, 0.04)
     if kind == "ball":
-        along(kit, [(0.12, length), (0.05, length + 0.3), (0, length + 0.3)], at, kit.metal())
+        kit.along([(0.12, length), (0.05, length + 0.3), (0, length + 0.3)], at, kit.metal())
 
 
 def ruler(kit, rng):
@@ -249,7 +90,7 @@ def ruler(kit, rng):
     kit.box((length + 1, depth, 0.12), (0, 0, 0), body, 0.02)
     ticks = [(i / 10 - length / 2, depth / 2 - size / 2, 0.035, size) for i in range(length * 10 + 1)
              for size in [0.75 if i % 10 == 0 else 0.55 if i % 5 == 0 else 0.35]]
-    rectangles(kit, ticks, 0.124, kit.ink("#101012"))
+    kit.rectangles(ticks, 0.124, kit.ink("#101012"))
     step = max(1, length // 15)
     for i in range(0, length + 1, step):
         kit.text(str(i), 0.3, (i - length / 2, depth / 2 - 1.05, 0.122), kit.ink("#101012"))
@@ -268,15 +109,15 @@ def board(kit, rng):
     """A small breakout board with one chip and a row of pins."""
     width, depth = rng.uniform(1.5, 3.5), rng.uniform(1.3, 2.5)
     colour = rng.choice(BOARDS)
-    kit.plate(kit.rounded(width, depth, 0.1), 0.16, (0, 0, 0.3), kit.pcb(colour),
+    kit.plate(rounded(width, depth, 0.1), 0.16, (0, 0, 0.3), kit.pcb(colour),
               [(width / 2 - 0.3, depth / 2 - 0.3, 0.15)])
     kit.chip((0.5, 0.45, 0.14), (0, 0.1, 0.46), rng.choice([0, 90]), 4)
     kit.text(code(rng, 3, 3), 0.16, (0, -depth / 2 + 0.5, 0.46),
              kit.ink("#1c1c1e" if colour == "#e6e6e2" else "#f0f0ee"))
     count = int(width / 0.254) - 1
     xs = [(i - (count - 1) / 2) * 0.254 for i in range(count)]
-    boxes(kit, [(0, -depth / 2 + 0.15, 0.46, count * 0.254, 0.25, 0.25)], kit.plastic("#141414"), 0.02)
-    boxes(kit, [(x, -depth / 2 + 0.15, 0, 0.064, 0.064, 1.3) for x in xs], kit.metal("#d4b25a", 0.25))
+    kit.boxes([((count * 0.254, 0.25, 0.25), (0, -depth / 2 + 0.15, 0.46))], kit.plastic("#141414"), 0.02)
+    kit.boxes([((0.064, 0.064, 1.3), (x, -depth / 2 + 0.15, 0)) for x in xs], kit.metal("#d4b25a", 0.25))
     kit.surface_mount((-width * 0.35, depth * 0.25, width * 0.25, depth * 0.42), 0.46, 3)
 
 
@@ -328,6 +169,9 @@ def note(kit, rng):
         lift = max(0.0, y / depth + skew * x / width)
         return curl * lift ** 2 * 2 + 0.03 * (sin(x * 1.3 + skew * 9) + 1) + 0.01 * abs(y)
 
+    def above(x, y):
+        return height(x, y) + 0.012
+
     grid = [(width * (i / n - 0.5), depth * (j / n - 0.5)) for j in range(n + 1) for i in range(n + 1)]
     faces = [(a, a + 1, a + n + 2, a + n + 1) for j in range(n) for a in range(j * (n + 1), j * (n + 1) + n)]
     kit.mesh([(x, y, height(x, y)) for x, y in grid], faces, material=paper, smooth=True)
@@ -339,7 +183,7 @@ def note(kit, rng):
             words.append((x + long / 2, y + rng.uniform(-0.04, 0.04), long, step * rng.uniform(0.15, 0.3)))
             x += long + 0.2
         y -= step
-    rectangles(kit, words, lambda x, y: height(x, y) + 0.012, kit.ink(rng.choice(["#1a2a6a", "#1c1c1e", "#8a1a1e"])))
+    kit.rectangles(words, above, kit.ink(rng.choice(["#1a2a6a", "#1c1c1e", "#8a1a1e"])))
 
 
 def crumpled_paper(kit, rng):
@@ -366,7 +210,15 @@ def tape(kit, rng):
     kit.ring(outer, inner + 0.15, height, (0, 0, 0), kit.material(colour, 0.3, coat=0.3))
     kit.ring(inner + 0.16, inner, height * 1.01, (0, 0, 0), kit.ink(rng.choice(["#c9a67a", "#e8e8e4"])))
     if rng.random() < 0.25:
-        kit.root.rotation_euler = (radians(90), 0, 0)
+        kit.rotate((90, 0, 0))
+
+
+def usb_plug(kit, rng, colour):
+    """A USB-A plug along +x from the end of its cable at the origin."""
+    kit.box((2.4, 1.5, 0.75), (1.2, 0, 0), kit.plastic(colour, 0.5), 0.15)
+    kit.box((1.3, 1.2, 0.45), (3.0, 0, 0.15), kit.metal("#c9cbcd", 0.2), 0.02)
+    kit.rectangles([(3.0, side, 0.25, 0.25) for side in (-0.28, 0.28)], 0.603, kit.material("#0c0c0e", 0.8))
+    kit.rectangles([(3.66, 0, 0.01, 1.0)], 0.3, kit.plastic(rng.choice(["#f0f0f0", "#1c55b0"])))
 
 
 def usb_cable(kit, rng):
@@ -374,7 +226,7 @@ def usb_cable(kit, rng):
     colour = rng.choice(["#141414", "#141414", "#e8e8e6", "#5a5d62", "#1c55b0"])
     radius = rng.uniform(0.17, 0.25)
     usb_plug(kit, rng, colour)
-    along(kit, [(0.32, 0), (radius, -1.2)], (0, 0, 0.38), kit.rubber(colour), sides=24)
+    kit.along([(0.32, 0), (radius, -1.2)], (0, 0, 0.38), kit.rubber(colour), sides=24)
     kit.loose_wires((-0.8, 0, 0.36), 180, [colour], rng.uniform(10, 22), radius, 0, 28)
 
 
@@ -383,7 +235,7 @@ def tweezers(kit, rng):
     skin = rng.choice([kit.metal("#c3c5c7", 0.25), kit.metal("#2a2b2e", 0.4), kit.plastic(rng.choice(HANDLES))])
     outline = [(0, -0.45), (6, -0.5), (10, -0.22), (12, -0.06), (12, 0.06), (10, 0.22), (6, 0.5), (0, 0.45)]
     for lean in (-1, 1):
-        with group(kit, (0, 0.12 * lean, 0.5), (90, 0, 3.2 * lean)):
+        with kit.moved((0, 0.12 * lean, 0.5), (90, 0, 3.2 * lean)):
             kit.plate(outline, 0.12, (0, 0, -0.06), skin)
     kit.box((1.4, 0.35, 0.86), (-0.2, 0, 0.07), skin, 0.1)
 
@@ -393,7 +245,7 @@ def capacitor(kit, rng):
     for x, y in scatter(rng, rng.randint(1, 4), 2, 1.8):
         radius = rng.uniform(0.25, 0.6)
         height = radius * rng.uniform(2, 3.4)
-        with group(kit, (x, y, radius), (0, 90, rng.uniform(0, 360))):
+        with kit.moved((x, y, radius), (0, 90, rng.uniform(0, 360))):
             kit.capacitor((0, 0, 0), radius, height, rng.choice(["#17181c", "#1a2f6a", "#5a2f1c", "#1d5a3a"]))
             for side in (-0.12, 0.12):
                 kit.wire([(0, side, 0.02), (0, side * 1.6, -0.7), (0, side * 2, -rng.uniform(1.2, 2))], 0.03,
@@ -408,8 +260,8 @@ def connector(kit, rng):
     elif kind == "jst":
         count = rng.randint(2, 5)
         kit.box((0.9, count * 0.25 + 0.2, 0.5), (0, 0, 0), kit.plastic("#f0efe8", 0.4), 0.04)
-        boxes(kit, [(0.46, (i - (count - 1) / 2) * 0.25, 0.15, 0.01, 0.13, 0.2) for i in range(count)],
-              kit.ink("#1c1c1e"))
+        kit.boxes([((0.01, 0.13, 0.2), (0.46, (i - (count - 1) / 2) * 0.25, 0.15)) for i in range(count)],
+                  kit.ink("#1c1c1e"))
         kit.loose_wires((-0.4, 0, 0.25), 180, rng.sample(WIRE_COLOURS, count), rng.uniform(5, 10), 0.06, 0.25, 25)
     else:
         kit.box((4.0, 1.6, 1.2), (0, 0, 0), kit.plastic(rng.choice(["#d9d4c2", "#2a2b2e"])), 0.2)

@@ -4,14 +4,12 @@ Every drive is built flat with its front towards −y and is turned at the end.
 """
 from __future__ import annotations
 
-from copy import copy
-from math import atan2, cos, pi, radians, sin
+from math import atan2, ceil, cos, pi, radians, sin
 from random import Random
 from typing import Sequence
 
-import bpy
-
-from ..kit import Kit, Vector
+from ..kit import Kit, Vector, shade
+from ..outlines import rectangle, rounded
 
 SHEET = ["#b4b7b4", "#a6aaa8", "#c2c1bb", "#9aa09f", "#b5afa3", "#cfd0cd", "#8f938f", "#aab0b4"]
 BEIGE = ["#cfc5a8", "#c9b988", "#d9d0ba", "#bfb08a", "#ded8c8", "#c8bc98"]
@@ -22,16 +20,6 @@ BRANDS = ["MITSUMI", "TEAC", "SONY", "NEC", "Panasonic", "ALPS", "CHINON", "SAMS
 
 
 # ---- tools -----------------------------------------------------------------------------------------------------------
-def _group(kit: Kit, at: Vector = (0, 0, 0), turn: Vector = (0, 0, 0)) -> Kit:
-    """The same workshop with a root of its own, so that what it makes can be placed and turned together."""
-    group = copy(kit)
-    group.root = bpy.data.objects.new("group", None)
-    bpy.context.scene.collection.objects.link(group.root)
-    group.root.parent, group.root.location = kit.root, at
-    group.root.rotation_euler = [radians(a) for a in turn]
-    return group
-
-
 def _sheet(kit: Kit, rng: Random):
     """Zinc-plated or painted sheet steel: duller than polished metal."""
     return kit.material(rng.choice(SHEET),
@@ -44,25 +32,6 @@ def _sheet(kit: Kit, rng: Random):
 def _dark(kit: Kit):
     """What lies in the shade inside."""
     return kit.material("#0c0c0d", 0.7)
-
-
-def _rect(x: float, y: float, width: float, depth: float) -> list[tuple[float, float]]:
-    """The outline of a rectangle centred on (x, y)."""
-    return [(x - width / 2, y - depth / 2), (x + width / 2, y - depth / 2), (x + width / 2, y + depth / 2),
-            (x - width / 2, y + depth / 2)]
-
-
-def _boxes(kit: Kit, boxes: Sequence[tuple[Vector, Vector]], material):
-    """Many sharp boxes (size, centre of the bottom) as one object: pins, legs, ribs."""
-    vertices, faces = [], []
-    for (w, d, h), (x, y, z) in boxes:
-        n = len(vertices)
-        vertices += [(px, py, pz) for pz in (z, z + h) for px, py in _rect(x, y, w, d)]
-        faces += [
-            tuple(n + i for i in face)
-            for face in ((3, 2, 1, 0), (4, 5, 6, 7), (0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (3, 0, 4, 7))
-        ]
-    return kit.mesh(vertices, faces, material=material)
 
 
 def _pressed(kit: Kit, width: float, depth: float, reliefs: Sequence[tuple], at: Vector, material, skirt: float = 0.4):
@@ -139,7 +108,7 @@ def _wall(kit: Kit, rng: Random, length: float, height: float, at: Vector, headi
     if last > -length / 2:
         outline.append((-length / 2, height))
     holes: list = [(x * length, height * 0.22, 0.16) for x in (-0.36, 0.02, 0.33)]
-    holes += [_rect(x * length, height * 0.42, rng.uniform(0.4, 1.6), 0.18) for x in (-0.2, 0.18) if rng.random() < 0.7]
+    holes += [rectangle(x * length, height * 0.42, rng.uniform(0.4, 1.6), 0.18) for x in (-0.2, 0.18) if rng.random() < 0.7]
     kit.plate(outline, 0.09, at, material, holes, (90, 0, heading))
 
 
@@ -150,7 +119,7 @@ def _pose(kit: Kit, rng: Random, flat: float = 0.7) -> bool:
     if turned:
         tilt = (rng.uniform(-25, 25), rng.uniform(-25, 25), 0)
         turn = rng.choice([(0, 90, 0), (0, -90, 0), (-90, 0, 0), (180, 0, 0), tilt])
-        kit.root.rotation_euler = [radians(a) for a in turn]
+        kit.rotate(turn)
     return turned
 
 
@@ -161,11 +130,11 @@ def _pins(kit: Kit, rng: Random, count: int, at: Vector, height: float = 0.6):
     body = kit.plastic(rng.choice(["#141414", "#141414", "#d8d6cc", "#3a2a20"]), 0.5)
     kit.box((width, 0.3, height), (x, y, z), body, 0.02)
     if rng.random() < 0.6:
-        _boxes(kit, [((width, 0.85, 0.09), (x, y + 0.42, z)), ((width, 0.85, 0.09), (x, y + 0.42, z + height - 0.09)),
-                     ((0.09, 0.85, height), (x - width / 2, y + 0.42, z)),
-                     ((0.09, 0.85, height), (x + width / 2, y + 0.42, z))], body)
-    _boxes(kit, [((0.06, 0.75, 0.06), (x + (i - (count - 1) / 2) * 0.254, y + 0.4, z + height / 2 + row * 0.254 - 0.16))
-                 for i in range(count) for row in (0, 1)], kit.metal("#d4b25a", 0.3))
+        kit.boxes([((width, 0.85, 0.09), (x, y + 0.42, z)), ((width, 0.85, 0.09), (x, y + 0.42, z + height - 0.09)),
+                   ((0.09, 0.85, height), (x - width / 2, y + 0.42, z)),
+                   ((0.09, 0.85, height), (x + width / 2, y + 0.42, z))], body)
+    kit.boxes([((0.06, 0.75, 0.06), (x + (i - (count - 1) / 2) * 0.254, y + 0.4, z + height / 2 + row * 0.254 - 0.16))
+               for i in range(count) for row in (0, 1)], kit.metal("#d4b25a", 0.3))
 
 
 def _chip(kit: Kit, rng: Random, at: Vector, width: float, depth: float, quad: bool):
@@ -176,29 +145,28 @@ def _chip(kit: Kit, rng: Random, at: Vector, width: float, depth: float, quad: b
     legs = [((0.06, depth + 0.35, 0.05), (x + s, y, z)) for s in spots]
     if quad:
         legs += [((width + 0.35, 0.06, 0.05), (x, y + s, z)) for s in spots if abs(s) < depth / 2 - 0.05]
-    _boxes(kit, legs, kit.metal("#c2c4c6", 0.3))
+    kit.boxes(legs, kit.metal("#c2c4c6", 0.3))
     kit.text(rng.choice(BRANDS)[:6].upper(), min(depth * 0.22, 0.2), (x, y, z + 0.235), kit.ink("#9a9a96"))
 
 
 def _board(kit: Kit, rng: Random, width: float, depth: float, at: Vector, chips: int, colour: str | None = None):
     """A populated circuit board, its low face centred on ``at``: chips in a loose grid, small parts around."""
-    board, top, colour = _group(kit, at), 0.16, colour or rng.choice(BOARDS)
+    board, top, colour = kit.group(at), 0.16, colour or rng.choice(BOARDS)
     corners = [(sx * (width / 2 - 0.3), sy * (depth / 2 - 0.3)) for sx in (-1, 1) for sy in (-1, 1)]
-    board.plate(board.rounded(width, depth, 0.1), top, (0, 0, 0), board.pcb(colour), [(*c, 0.15) for c in corners])
+    board.plate(rounded(width, depth, 0.1), top, (0, 0, 0), board.pcb(colour), [(*c, 0.15) for c in corners])
     for x, y in corners:
         board.ring(0.25, 0.15, 0.006, (x, y, top), board.metal("#d0d2cf", 0.3), sides=24)
-    lighter = "#" + "".join(f"{min(255, int(c * 1.3 + 10)):02x}" for c in bytes.fromhex(colour[1:]))
     traces = []
     for _ in range(int(10 + width * depth * 1.5)):  # as one object: boards are large
         length, spot = rng.uniform(0.1, 0.25) * width, (rng.uniform(-0.36, 0.36) * width,
                                                         rng.uniform(-0.36, 0.36) * depth, top)
         traces.append(((length, 0.035, 0.003) if rng.random() < 0.5 else
                        (0.035, min(length, depth * 0.25), 0.003), spot))
-    _boxes(board, traces, board.pcb(lighter))
-    _boxes(board, [((0.07, 0.07, 0.005), (rng.uniform(-0.46, 0.46) * width, rng.uniform(-0.46, 0.46) * depth, top))
-                   for _ in range(int(width * depth))], board.metal("#cfd2d4", 0.35))
+    board.boxes(traces, board.pcb(shade(colour, 1.3, 10)))
+    board.boxes([((0.07, 0.07, 0.005), (rng.uniform(-0.46, 0.46) * width, rng.uniform(-0.46, 0.46) * depth, top))
+                 for _ in range(int(width * depth))], board.metal("#cfd2d4", 0.35))
     columns = max(1, round((chips * width / depth)**0.5))
-    rows = -(-chips // columns)
+    rows = ceil(chips / columns)
     for i in range(chips):
         cell = (width / columns, depth / rows)
         x = -width / 2 + cell[0] * (i % columns + 0.5) + rng.uniform(-0.1, 0.1) * cell[0]
@@ -234,12 +202,12 @@ def _rotor(kit: Kit, rng: Random, radius: float, at: Vector):
 
 def _diskette(kit: Kit, rng: Random, at: Vector, turn: Vector = (0, 0, 0)):
     """A 3.5" diskette lying flat, its shutter towards +y, label or hub side up."""
-    disk = _group(kit, at, turn)
+    disk = kit.group(at, turn)
     shell = disk.plastic(rng.choice(DISKETTES), 0.45)
     outline = [(-4.5, -4.7), (4.5, -4.7), (4.5, 4.4), (4.2, 4.7), (-4.5, 4.7)]
-    disk.plate(outline, 0.33, (0, 0, 0), shell, [_rect(-4.1, -4.2, 0.4, 0.45), _rect(4.1, -4.2, 0.4, 0.45)], bevel=0.02)
+    disk.plate(outline, 0.33, (0, 0, 0), shell, [rectangle(-4.1, -4.2, 0.4, 0.45), rectangle(4.1, -4.2, 0.4, 0.45)], bevel=0.02)
     shutter = rng.choice([disk.metal("#c4c5c3", 0.3), disk.plastic("#1c1c1e")])
-    disk.plate(_rect(0.3, 3.2, 5.6, 3.05), 0.38, (0, 0, -0.025), shutter, [_rect(1.3, 3.3, 1.1, 2.2)])
+    disk.plate(rectangle(0.3, 3.2, 5.6, 3.05), 0.38, (0, 0, -0.025), shutter, [rectangle(1.3, 3.3, 1.1, 2.2)])
     disk.box((1.1, 2.2, 0.3), (1.3, 3.3, 0.03), rng.choice([shell, _dark(disk)]), 0)
     if rng.random() < 0.4:
         disk.ring(1.35, 1.25, 0.01, (0, -0.3, 0.33), _dark(disk))
@@ -283,7 +251,7 @@ def _power(kit: Kit, rng: Random, at: Vector):
 def _front_35(kit: Kit, rng: Random, width: float, height: float, y: float, colour: str, loaded: float | None):
     """The bezel whose back face stands at ``y``: slot with flap and finger recess, button, light; ``loaded`` is how far
     a diskette sticks out, if there is one."""
-    front, thick = _group(kit, (0, y, 0)), rng.uniform(0.35, 0.7)
+    front, thick = kit.group((0, y, 0)), rng.uniform(0.35, 0.7)
     plastic = front.plastic(colour)
     slot, gap, half = height * rng.uniform(0.6, 0.76), rng.choice([0.38, 0.45, 0.55]), min(4.75, width / 2 - 0.3)
     dip = height * rng.uniform(0.12, 0.38) if rng.random() < 0.8 else gap / 2 + 0.02
@@ -292,11 +260,11 @@ def _front_35(kit: Kit, rng: Random, width: float, height: float, y: float, colo
     hole = [(-half, low), (shift - dip_half, low), (shift - dip_half + 0.15, slot - gap / 2 - dip),
             (shift + dip_half - 0.15, slot - gap / 2 - dip), (shift + dip_half, low), (half, low), (half, high),
             (-half, high)]
-    outline = [(px, py + height / 2) for px, py in front.rounded(width, height, 0.12)]
+    outline = [(px, py + height / 2) for px, py in rounded(width, height, 0.12)]
     bx = rng.choice([-1, 1, 1, 1]) * (width / 2 - rng.uniform(1.3, 2.0))
     by, bw, bh = min(low - 0.32, height * 0.3), rng.uniform(0.9, 1.5), rng.uniform(0.4, 0.65)
     light = (rng.choice([-bx, -bx, bx * 0.55]), by)
-    front.plate(outline, thick, (0, 0, 0), plastic, [hole, _rect(bx, by, bw + 0.08, bh + 0.08)], (90, 0, 0), 0.03)
+    front.plate(outline, thick, (0, 0, 0), plastic, [hole, rectangle(bx, by, bw + 0.08, bh + 0.08)], (90, 0, 0), 0.03)
     front.box((2 * dip_half, 0.08, dip + 0.2), (shift, -0.03, low - dip - 0.1), plastic, 0)
     front.box((2 * half, 0.04, gap + 0.1), (0, 0.1, low - 0.05), _dark(front), 0)
     if loaded is None:
@@ -388,7 +356,7 @@ def closed_35(kit: Kit, rng: Random):
         if rng.random() < 0.75:
             _power(kit, rng, (3.3, depth / 2 + 0.2, 0.35))
     elif _pose(kit, rng, 0.62):
-        _belly(_group(kit, (0, 0, height), (0, 180, 0)), rng, width, depth, height, metal)
+        _belly(kit.group((0, 0, height), (0, 180, 0)), rng, width, depth, height, metal)
 
 
 def _stepper(kit: Kit, rng: Random, at: Vector, reach: float):
@@ -417,11 +385,11 @@ def _carriage(kit: Kit, rng: Random, at: Vector):
     kit.box((wide, length, 0.5), (x, y, z), black, 0.05)
     kit.box((wide * 0.72, length * 0.95, 0.3), (x, y - 0.6, z + 0.62), black, 0.05)
     kit.box((wide * 0.3, length * 0.35, 0.12), (x, y + length * 0.2, z + 0.92), black, 0.03)
-    kit.plate(_rect(x, y - length * 0.38, wide * 0.52, 1.3), 0.05, (0, 0, z + 0.93), steel,
-              [_rect(x, y - length * 0.38 + 0.5, 0.4, 0.12)])
+    kit.plate(rectangle(x, y - length * 0.38, wide * 0.52, 1.3), 0.05, (0, 0, z + 0.93), steel,
+              [rectangle(x, y - length * 0.38 + 0.5, 0.4, 0.12)])
     pad = kit.material("#e6e2d2", 0.4) if rng.random() < 0.5 else kit.metal("#d2cdb4", 0.25)
     kit.box((wide * 0.34, 0.85, 0.08), (x, y - length * 0.4, z + 0.98), pad, 0.02)
-    kit.plate(_rect(x, y + length * 0.36, wide * 0.9, 1.1), 0.06, (0, 0, z + 0.85), steel,
+    kit.plate(rectangle(x, y + length * 0.36, wide * 0.9, 1.1), 0.06, (0, 0, z + 0.85), steel,
               [(x, y + length * 0.36, 0.2)])
     for side in (-1, 1):
         kit.screw(0.17, (x + side * wide * 0.32, y + length * 0.38, z + 0.91),
@@ -445,7 +413,7 @@ def _lift_plate(kit: Kit, rng: Random, at: Vector, metal):
     holes: list = [(0, -l * 0.25, rng.uniform(0.5, 1.0)), (-h * 0.7, -l * 0.6, 0.2), (h * 0.72, -l * 0.5, 0.3)]
     if rng.random() < 0.7:
         holes.append([(-h * 0.75, l * 0.1), (-h * 0.4, l * 0.1), (-h * 0.45, l * 0.6), (-h * 0.75, l * 0.75)])
-    holes.append(_rect(h * 0.62, l * 0.3, rng.uniform(0.3, 1.4), rng.uniform(0.8, 2.6)))
+    holes.append(rectangle(h * 0.62, l * 0.3, rng.uniform(0.3, 1.4), rng.uniform(0.8, 2.6)))
     kit.plate(outline, 0.1, at, metal, holes)
     for side in (-1, 1):
         kit.box((0.08, long, 0.6), (x + side * h, y, z - 0.55), metal, 0.01)
@@ -476,12 +444,12 @@ def open_35(kit: Kit, rng: Random):
     hub = (rng.uniform(-0.5, 0.5), rng.uniform(-2.2, -1.0))
     holes: list = [(hub[0] + 4.0, hub[1] - 1.2, rng.uniform(0.2, 0.4)),
                    (hub[0] - 3.8, hub[1] + 0.6, rng.uniform(0.2, 0.5)),
-                   _rect(0, 3.2, 2.2, 3.4), (-3.5, rng.uniform(2.5, 4), rng.uniform(0.5, 0.9)),
-                   _rect(3.6, rng.uniform(2, 4), 1.2, 2.2), (3.4, -5.4, rng.uniform(0.3, 0.7)),
+                   rectangle(0, 3.2, 2.2, 3.4), (-3.5, rng.uniform(2.5, 4), rng.uniform(0.5, 0.9)),
+                   rectangle(3.6, rng.uniform(2, 4), 1.2, 2.2), (3.4, -5.4, rng.uniform(0.3, 0.7)),
                    (-3.2, -5.2, rng.uniform(0.2, 0.5))]
     kit.box((width - 0.5, depth * rng.uniform(0.85, 1.0), 0.16), (0, 0, 0.1), kit.pcb(rng.choice(BOARDS)), 0.01)
     kit.surface_mount((-4.5, 2, 4.5, depth * 0.46), 0.26, 10)
-    kit.plate(_rect(0, 0, width - 0.1, depth - 0.3), 0.1, (0, 0, deck), metal, holes)
+    kit.plate(rectangle(0, 0, width - 0.1, depth - 0.3), 0.1, (0, 0, deck), metal, holes)
     bright = kit.metal(rng.choice(["#c9c8c4", "#bcbcb8", "#d0cec6"]), 0.3)
     if rng.random() < 0.55:
         reliefs = [(hub[0], -0.6, 6.6, rng.uniform(4.5, 6.5),
@@ -542,15 +510,15 @@ def _belly(kit: Kit, rng: Random, width: float, depth: float, height: float, met
     colour, reach, radius = rng.choice(BOARDS), rng.uniform(0.38, 0.6), rng.uniform(2.0, 3.2)
     z = height - rng.uniform(0.5, 0.8)
     spindle = (rng.uniform(-0.8, 0.8), -depth * 0.5 + rng.uniform(4.0, 5.0))
-    kit.plate(_rect(0, 0, width - 0.1, depth - 0.1), 0.1, (0, 0, z - 0.35), metal, [(*spindle, radius + 0.25),
+    kit.plate(rectangle(0, 0, width - 0.1, depth - 0.1), 0.1, (0, 0, z - 0.35), metal, [(*spindle, radius + 0.25),
                                                                                     (-3.9, -5.6, 0.3),
                                                                                     (3.8, -5.7, 0.45),
-                                                                                    _rect(3.9, -depth * 0.12, 0.9, 2.2),
+                                                                                    rectangle(3.9, -depth * 0.12, 0.9, 2.2),
                                                                                     (-4.1, -2, 0.3)])
     board = (0, depth / 2 - depth * reach / 2 - 0.1, z - 0.2)
     _board(kit, rng, width - rng.uniform(0.3, 1.2), depth * reach, board, rng.randint(3, 6), colour)
     plate = kit.pcb(rng.choice([colour, colour, "#6b4a20"])) if rng.random() < 0.7 else kit.metal("#b9bab6")
-    kit.plate(kit.rounded(radius * 2 + 1.4, radius * 2 + 0.8, 0.6), 0.12, (*spindle, z - 0.3), plate)
+    kit.plate(rounded(radius * 2 + 1.4, radius * 2 + 0.8, 0.6), 0.12, (*spindle, z - 0.3), plate)
     if rng.random() < 0.35:  # without its rotor: the coils lie open
         for i in range(9):
             a = 2 * pi * i / 9
@@ -579,7 +547,7 @@ def underside_35(kit: Kit, rng: Random):
     _belly(kit, rng, width, depth, height, metal)
     _pins(kit, rng, 17, (1.2, depth / 2 - 0.4, height - 0.75))
     kit.box((1.2, 0.9, 0.55), (-3.6, depth / 2 - 0.3, height - 0.7), kit.plastic("#e2dfd2"), 0.03)
-    flipped = _group(kit, (0, 0, height), (0, 180, 0))
+    flipped = kit.group((0, 0, height), (0, 180, 0))
     if rng.random() < 0.75:
         _front_35(flipped, rng, width, height + 0.05, -depth / 2, rng.choice(BEZELS), None)
     if _pose(kit, rng, 0.9):
@@ -589,21 +557,21 @@ def underside_35(kit: Kit, rng: Random):
 # ---- 5.25" -----------------------------------------------------------------------------------------------------------
 def _front_525(kit: Kit, rng: Random, width: float, height: float, y: float, colour: str):
     """A 5.25" bezel whose back face stands at ``y``: wide slot, middle recess, turning latch, light."""
-    front, thick = _group(kit, (0, y, 0)), rng.uniform(0.6, 1.0)
+    front, thick = kit.group((0, y, 0)), rng.uniform(0.6, 1.0)
     plastic = front.plastic(colour)
     slot, half, mid = height * rng.uniform(0.5, 0.64), width / 2 - 0.5, rng.uniform(1.6, 3.2)
     dip = min(height * 0.28, 1.3)
     hole = [(-half, slot - 0.16), (-mid, slot - 0.16), (-mid + 0.4, slot - dip), (mid - 0.4, slot - dip),
             (mid, slot - 0.16), (half, slot - 0.16), (half, slot + 0.16), (mid, slot + 0.16),
             (mid - 0.3, slot + dip * 0.6), (-mid + 0.3, slot + dip * 0.6), (-mid, slot + 0.16), (-half, slot + 0.16)]
-    outline = [(px, py + height / 2) for px, py in front.rounded(width, height, 0.12)]
+    outline = [(px, py + height / 2) for px, py in rounded(width, height, 0.12)]
     front.plate(outline, thick, (0, 0, 0), plastic, [hole], (90, 0, 0), 0.04)
     front.box((2 * mid, 0.1, dip * 1.7), (0, -0.06, slot - dip), plastic, 0)
     front.box((2 * half, 0.14, 0.24), (0, -0.08, slot - 0.12), _dark(front), 0)
     lever = plastic if rng.random() < 0.7 else front.plastic(rng.choice(["#1b1b1c", "#d9d0ba", "#8a8a86"]))
     if rng.random() < 0.75:
         x, turn = rng.choice([0, mid * 0.8, mid * 0.8, mid + 0.8]), rng.choice([0, 90, 90, rng.uniform(0, 90)])
-        latch = _group(front, (x, -thick + 0.1, slot), (0, turn, 0))
+        latch = front.group((x, -thick + 0.1, slot), (0, turn, 0))
         latch.cylinder(0.62, 0.5, (0, 0, 0), lever, 0.08, (90, 0, 0))
         latch.plate([(-0.4, -0.45), (1.6, -0.35), (2.2, -0.45), (2.6, -0.1), (2.5, 0.4), (1.5, 0.3), (-0.4, 0.45)],
                     0.45, (0, -0.42, 0), lever, (), (90, 0, 0), 0.08)
@@ -631,9 +599,9 @@ def _pulley(kit: Kit, rng: Random, at: Vector, motor: Vector):
     kit.lathe([(0, 0), (radius, 0), (radius, 0.6), (radius - 0.2, 0.6), (radius - 0.3, 0.35), (1.0, 0.35), (0.9, 0.65),
                (0, 0.65)], at, wheel)
     bars = 30
-    _boxes(kit, [((0.14, 0.14, 0.004),
-                  (x + (radius - 0.9) * cos(2 * pi * i / bars), y + (radius - 0.9) * sin(2 * pi * i / bars), z + 0.35))
-                 for i in range(bars)], kit.ink("#1a1a1b"))
+    kit.boxes([((0.14, 0.14, 0.004),
+                (x + (radius - 0.9) * cos(2 * pi * i / bars), y + (radius - 0.9) * sin(2 * pi * i / bars), z + 0.35))
+               for i in range(bars)], kit.ink("#1a1a1b"))
     kit.screw(0.25, (x, y, z + 0.65))
     kit.cylinder(0.55, 0.8, motor, kit.metal("#c8a24a"), 0.05)
     kit.cylinder(1.5, 0.1, (motor[0], motor[1], motor[2] - 0.15), kit.metal("#9a9b98", 0.4))
@@ -672,9 +640,9 @@ def drive_525(kit: Kit, rng: Random):
     _sides(kit, rng, width, depth, height - rng.uniform(0.1, 0.8), body)
     deck = height - 1.5
     kit.box((width - 0.4, depth - 0.6, deck - 0.7), (0, 0, 0.6), _dark(kit), 0)
-    kit.plate(_rect(0, 0, width - 0.1, depth - 0.1), 0.15, (0, 0, deck), body,
+    kit.plate(rectangle(0, 0, width - 0.1, depth - 0.1), 0.15, (0, 0, deck), body,
               [(5.2, -6.5, 0.4), (-5.4, -5, 0.6),
-               _rect(-5.6, 3, 1, 3), _rect(5.6, 5, 1, 2.4)])
+               rectangle(-5.6, 3, 1, 3), rectangle(5.6, 5, 1, 2.4)])
     _wall(kit, rng, width, height * 0.7, (0, depth / 2, 0), 0, body, 3)
     hub = (0, -depth / 2 + rng.uniform(6.5, 7.5))
     if side == "board":
@@ -705,13 +673,13 @@ def drive_525(kit: Kit, rng: Random):
                   kit.metal(rng.choice(["#c8a24a", "#b9bcc0", "#55575a"])),
                   head=rng.choice(["phillips", "slot"]))
     _front_525(kit, rng, width + 0.2, height + 0.1, -depth / 2, rng.choice(BEIGE + ["#1b1b1c"] * 4 + ["#8f8e88"]))
-    kit.plate(_rect(0, 0, 4.6, 2.0), 0.16, (1.5, depth / 2 + 0.6, height * 0.55), kit.pcb(BOARDS[0]))
-    _boxes(kit, [((0.14, 0.9, 0.01), (-0.5 + i * 0.254, depth / 2 + 1.1, height * 0.55 + 0.16)) for i in range(17)],
-           kit.metal("#d4a94a"))
+    kit.plate(rectangle(0, 0, 4.6, 2.0), 0.16, (1.5, depth / 2 + 0.6, height * 0.55), kit.pcb(BOARDS[0]))
+    kit.boxes([((0.14, 0.9, 0.01), (-0.5 + i * 0.254, depth / 2 + 1.1, height * 0.55 + 0.16)) for i in range(17)],
+         kit.metal("#d4a94a"))
     if rng.random() < 0.25:
         _ribbon(kit, rng, (1.5, depth / 2 + 0.9, height * 0.5))
     elif _pose(kit, rng, 0.75):
-        _board(_group(kit, (0, 0, 0.6), (180, 0, 0)), rng, width - 0.6, depth - 1, (0, 0, 0), 6)
+        _board(kit.group((0, 0, 0.6), (180, 0, 0)), rng, width - 0.6, depth - 1, (0, 0, 0), 6)
 
 
 # ---- slim ------------------------------------------------------------------------------------------------------------
@@ -730,7 +698,7 @@ def _usb_cable(kit: Kit, rng: Random, at: Vector, colour: str):
     if rng.random() < 0.6:
         before = points[-2]
         heading = atan2(py - before[1], px - before[0])
-        plug = _group(kit, (px, py, 0), (0, 0, heading * 180 / pi))
+        plug = kit.group((px, py, 0), (0, 0, heading * 180 / pi))
         plug.box((2.2, 1.5, 0.75), (1, 0, 0), jacket, 0.12)
         plug.box((1.9, 1.2, 0.45), (2.9, 0, 0.15), plug.metal("#c3c4c4", 0.25), 0.02)
         plug.box((0.04, 1.0, 0.2), (3.85, 0, 0.3), plug.plastic(rng.choice(["#e8e8e4", "#1a1a1a"])), 0)
@@ -754,21 +722,21 @@ def usb_35(kit: Kit, rng: Random):
     else:
         shell = kit.material(colour, rng.uniform(0.25, 0.55), metallic=rng.choice([0, 0, 0, 0.6]), bump=0.06)
         corner = rng.uniform(0.3, 1.4)
-        outline = kit.rounded(width, depth, corner)
+        outline = rounded(width, depth, corner)
         if rng.random() < 0.6:  # a bite for the finger in the middle of the front edge
             bite, back = rng.uniform(1.2, 2.4), -depth / 2 + rng.uniform(0.35, 0.8)
             outline[18:18] = [(-bite, -depth / 2), (-bite * 0.8, back), (bite * 0.8, back), (bite, -depth / 2)]
         kit.plate(outline, height, (0, 0, 0), shell, bevel=rng.uniform(0.06, 0.2))
-        kit.plate(kit.rounded(width + 0.02, depth + 0.02, corner), 0.04, (0, 0, height * rng.uniform(0.3, 0.4)),
+        kit.plate(rounded(width + 0.02, depth + 0.02, corner), 0.04, (0, 0, height * rng.uniform(0.3, 0.4)),
                   _dark(kit))
         style = rng.randrange(5)
         if style == 0:
-            kit.plate(kit.rounded(width * 0.8, depth * 0.8, 0.5), 0.05, (0, 0, height), shell, bevel=0.02)
+            kit.plate(rounded(width * 0.8, depth * 0.8, 0.5), 0.05, (0, 0, height), shell, bevel=0.02)
         elif style == 1:
-            _boxes(kit, [((width * 0.7, 0.12, 0.04), (0, depth * (0.2 + 0.025 * i), height)) for i in range(7)], shell)
+            kit.boxes([((width * 0.7, 0.12, 0.04), (0, depth * (0.2 + 0.025 * i), height)) for i in range(7)], shell)
         elif style == 2:
             other = kit.plastic(rng.choice(["#a8aaac", "#2a2b2e", "#d8d8d4", "#1d4fa0"]), 0.35)
-            kit.plate(kit.rounded(width * 0.94, depth * 0.3, 0.4), 0.04, (0, -depth * 0.3, height), other)
+            kit.plate(rounded(width * 0.94, depth * 0.3, 0.4), 0.04, (0, -depth * 0.3, height), other)
         elif style == 3:  # it lies upside down: feet and type plate
             for sx in (-1, 1):
                 for sy in (-1, 1):
@@ -808,14 +776,14 @@ def _grid(kit: Kit, rng: Random, width: float, height: float, at: Vector, materi
     for row in range(rows):
         z = height / 2 + (row - (rows - 1) / 2) * pitch * 0.87
         if kind == "slots":
-            holes.append(_rect(0, z, width * 0.86, pitch * 0.4))
+            holes.append(rectangle(0, z, width * 0.86, pitch * 0.4))
             continue
         for column in range(columns - row % 2):
             x = (column - (columns - 1 - row % 2) / 2) * pitch
             sides = 6 if kind == "hex" else 12
             holes.append([(x + pitch * 0.38 * cos(2 * pi * (k + 0.5) / sides),
                            z + pitch * 0.38 * sin(2 * pi * (k + 0.5) / sides)) for k in range(sides)])
-    outline = [(px, py + height / 2) for px, py in kit.rounded(width, height, 0.1)]
+    outline = [(px, py + height / 2) for px, py in rounded(width, height, 0.1)]
     kit.plate(outline, 0.25, at, material, holes, (90, 0, 0))
     kit.box((width * 0.95, 0.1, height * 0.9), (at[0], at[1] + 0.25, at[2] + height * 0.05), _dark(kit), 0)
 
@@ -834,18 +802,18 @@ def in_computer(kit: Kit, rng: Random):
         height = {"35": 2.6, "525": 4.2, "blank": rng.choice([2.6, 4.2]), "vent": rng.uniform(3, 6), "buttons": 3}[bay]
         if bay == "35":
             x = rng.choice([0, rng.choice([-1, 1]) * (width / 2 - 6.2)])
-            _front_35(_group(kit, (x, -0.25, z)), rng, 10.3, 2.6, 0, rng.choice(drives),
+            _front_35(kit.group((x, -0.25, z)), rng, 10.3, 2.6, 0, rng.choice(drives),
                       rng.choice([None, None, None, None, 0.1]))
             if upright:
-                _sides(_group(kit, (x, 7.3, z)), rng, 10.1, 14, 2.4, metal)
-                _lid(_group(kit, (x, 7.3, z)), rng, 10.1, 14, 2.5, metal)
+                _sides(kit.group((x, 7.3, z)), rng, 10.1, 14, 2.4, metal)
+                _lid(kit.group((x, 7.3, z)), rng, 10.1, 14, 2.5, metal)
             rest = width - 1.2 - 10.6
             for side in (-1, 1):
                 free = rest / 2 + side * -x
                 if free > 0.3:
                     kit.box((free, 0.5, height), (side * (width / 2 - 0.6 - free / 2), -0.3, z), case, 0.04)
         elif bay == "525":
-            _front_525(_group(kit, (0, -0.25, z)), rng, 14.8, 4.2, 0, rng.choice(drives))
+            _front_525(kit.group((0, -0.25, z)), rng, 14.8, 4.2, 0, rng.choice(drives))
             if upright:
                 kit.box((14.4, 18, 3.9), (0, 9.3, z), metal, 0.05)
         elif bay == "blank":
@@ -866,12 +834,12 @@ def in_computer(kit: Kit, rng: Random):
         kit.box((0.7, 1.2, z + 0.5), (side * (width / 2 - 0.3), -0.3, 0), case, 0.15)
     for low in (0, z - 0.4):
         kit.box((width, 1.2, 0.9), (0, -0.3, low), case, 0.15)
-    kit.plate([(px, py + z / 2 + 0.25) for px, py in _rect(0, 0, width - 0.4, z)], 0.1, (0, 0.3, 0), metal, (),
+    kit.plate([(px, py + z / 2 + 0.25) for px, py in rectangle(0, 0, width - 0.4, z)], 0.1, (0, 0.3, 0), metal, (),
               (90, 0, 0))
     if not upright:
         kit.box((width - 0.3, rng.uniform(2, 6), z + 0.3), (0, 3.2, 0.1), rng.choice([case, case, metal]), 0.1)
     turn = -90 if pose < 0.45 else -rng.uniform(30, 80) if pose < 0.8 else 0
-    kit.root.rotation_euler = (radians(turn), 0, 0)
+    kit.rotate((turn, 0, 0))
     if turn > -90:
         kit.root["front"] = -90  # degrees: nobody photographs a computer's drives from behind
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from math import cos, pi, radians, sin
 
+from .. import components
+from ..components import BOARDS, HANDLES, breadboard_block, code, round_cell, scatter
 from ..kit import WIRE_COLOURS
-from . import clutter
-from .clutter import BOARDS, HANDLES, along, boxes, breadboard_block, code, group, rectangles, rod, round_cell, scatter
+from ..outlines import rod, rounded
+from ..wiring import wire_arc
+from . import builder
 
 SHADES = ["#141416", "#2a2b2e", "#e8e6de", "#d8d0b8", "#8a8d92", "#c9ccd0"]
 
@@ -22,35 +25,35 @@ def silk(colour):
 
 def socket(kit, count, at, heading=0.0, height=0.85):
     """A female header strip in two meshes."""
-    with group(kit, at, (0, 0, heading)):
+    with kit.moved(at, (0, 0, heading)):
         kit.box((count * 0.254, 0.254, height), (0, 0, 0), kit.plastic("#141414", 0.45), 0.01)
-        rectangles(kit, [((i - (count - 1) / 2) * 0.254, 0, 0.11, 0.11) for i in range(count)], height + 0.003,
-                   kit.material("#55524a", 0.6))
+        kit.rectangles([((i - (count - 1) / 2) * 0.254, 0, 0.11, 0.11) for i in range(count)], height + 0.003,
+                  kit.material("#55524a", 0.6))
 
 
 def pins(kit, count, at, heading=0.0, rows=1, down=False):
     """A male header in two meshes, its pins up or through the board downwards."""
-    with group(kit, at, (0, 0, heading)):
+    with kit.moved(at, (0, 0, heading)):
         kit.box((count * 0.254, rows * 0.254, 0.25), (0, 0, -0.41 if down else 0), kit.plastic("#141414", 0.5), 0.02)
-        boxes(kit, [((i - (count - 1) / 2) * 0.254, (j - (rows - 1) / 2) * 0.254, -1.0 if down else 0, 0.064, 0.064,
-                     1.1)
-                    for i in range(count) for j in range(rows)], kit.metal("#d4b25a", 0.25))
+        foot = -1.0 if down else 0
+        kit.boxes([((0.064, 0.064, 1.1), ((i - (count - 1) / 2) * 0.254, (j - (rows - 1) / 2) * 0.254, foot))
+                   for i in range(count) for j in range(rows)], kit.metal("#d4b25a", 0.25))
 
 
 def dip(kit, rng, legs, at, heading=0.0):
     """A DIP chip with ``legs`` legs a side, its notch and print."""
     long, wide = legs * 0.254, 0.65 if legs < 11 else 1.35
-    with group(kit, at, (0, 0, heading)):
+    with kit.moved(at, (0, 0, heading)):
         kit.box((long, wide, 0.33), (0, 0, 0.12), kit.material("#1a1a1c", 0.55, bump=0.1), 0.03)
-        boxes(kit, [((i - (legs - 1) / 2) * 0.254, side * (wide / 2 + 0.05), 0, 0.1, 0.09, 0.3)
-                    for i in range(legs) for side in (-1, 1)], kit.metal("#c2c4c6", 0.3))
+        kit.boxes([((0.1, 0.09, 0.3), ((i - (legs - 1) / 2) * 0.254, side * (wide / 2 + 0.05), 0))
+                   for i in range(legs) for side in (-1, 1)], kit.metal("#c2c4c6", 0.3))
         kit.cylinder(0.1, 0.004, (-long / 2 + 0.12, 0, 0.45), kit.material("#050505", 0.8), 0, sides=20)
         kit.text(code(rng, 3, rng.randint(3, 4)), wide * 0.24, (0.05, 0, 0.45), kit.ink("#b5b5b0"))
 
 
 def usb_b(kit, at, heading=0.0):
     """The tall metal USB-B socket, its mouth towards −x."""
-    with group(kit, at, (0, 0, heading)):
+    with kit.moved(at, (0, 0, heading)):
         kit.box((1.6, 1.2, 1.1), (0, 0, 0), kit.metal("#b9bcc0", 0.25), 0.04)
         kit.box((0.01, 0.8, 0.75), (-0.8, 0, 0.18), kit.plastic("#e8e8e4"), 0)
 
@@ -79,7 +82,7 @@ def dome(kit, a, b, height, material, power=3.0, z=0.0):
 def maybe_stand(kit, rng, turn, chance=0.25):
     """Now and then the thing stands on its edge, or lies the other way up."""
     if rng.random() < chance:
-        kit.root.rotation_euler = [radians(a) for a in turn]
+        kit.rotate(turn)
 
 
 # ---- boards --------------------------------------------------------------------------------------------------------
@@ -120,10 +123,10 @@ def dev_board(kit, rng):
     for side in (-1, 1):
         y = side * (wide / 2 - 0.15)
         pins(kit, count, (0, y, top), down=True)
-        rectangles(kit, [((i - (count - 1) / 2) * 0.254, y, 0.15, 0.15) for i in range(count)], top + 0.006,
-                   kit.metal("#d4b25a"))
+        kit.rectangles([((i - (count - 1) / 2) * 0.254, y, 0.15, 0.15) for i in range(count)], top + 0.006,
+                  kit.metal("#d4b25a"))
         marks = [((i - (count - 1) / 2) * 0.254, y - side * 0.22, 0.08, 0.13) for i in range(count)]
-        rectangles(kit, marks, top + 0.005, kit.ink(silk(colour)))
+        kit.rectangles(marks, top + 0.005, kit.ink(silk(colour)))
     kit.box((0.7, 0.85, 0.3), (-long / 2 + 0.3, 0, top), kit.metal("#c5c8ca", 0.25), 0.05)
     if rng.random() < 0.55:
         kit.box((1.8, wide * 0.62, 0.08), (long / 2 - 0.9, 0, top), kit.pcb("#0e0f10"), 0)
@@ -144,9 +147,9 @@ def shield(kit, rng):
     top = kit.circuit_board(long, wide, 0.5, colour, rng.uniform(0.05, 0.4))
     ink, n = kit.ink(silk(colour)), rng.randint(8, 20)
     kit.box((n * 0.254 + 0.8, 0.9, 0.9), (0, wide / 2 - 0.8, top), kit.plastic("#17171a"), 0.03)
-    rectangles(kit, [(0, wide / 2 - 0.8, n * 0.254 + 0.5, 0.6)], top + 0.903, kit.material("#060606", 0.9))
-    boxes(kit, [((i - (n - 1) / 2) * 0.254, wide / 2 - 0.8 + s * 0.127, top, 0.064, 0.064, 1.05) for i in range(n)
-                for s in (-1, 1)], kit.metal("#d4b25a"))
+    kit.rectangles([(0, wide / 2 - 0.8, n * 0.254 + 0.5, 0.6)], top + 0.903, kit.material("#060606", 0.9))
+    kit.boxes([((0.064, 0.064, 1.05), ((i - (n - 1) / 2) * 0.254, wide / 2 - 0.8 + s * 0.127, top))
+               for i in range(n) for s in (-1, 1)], kit.metal("#d4b25a"))
     for i in range(rng.randint(1, 3)):
         x = -long / 2 + 1.5 + i * long / 3.6
         if rng.random() < 0.5:
@@ -154,9 +157,9 @@ def shield(kit, rng):
         else:
             kit.chip((0.7, 0.7, 0.12), (x, -0.3, top), 0, 8, code(rng, 2, 3), rng.choice([2, 4]))
     if rng.random() < 0.4:
-        fins = [(long / 2 - 1.6, -0.4 + (k - 2) * 0.3, top, 1.6, 0.1, 1.8) for k in range(5)]
-        boxes(kit, fins + [(long / 2 - 1.6, -0.4, top, 1.6, 1.4, 0.4)],
-              kit.metal(rng.choice(["#2a2b2e", "#b9bcc0", "#1f4fa3"])))
+        fins = [((1.6, 0.1, 1.8), (long / 2 - 1.6, -0.4 + (k - 2) * 0.3, top)) for k in range(5)]
+        kit.boxes(fins + [((1.6, 1.4, 0.4), (long / 2 - 1.6, -0.4, top))],
+                  kit.metal(rng.choice(["#2a2b2e", "#b9bcc0", "#1f4fa3"])))
     for i in range(rng.randint(0, 2)):
         kit.screw_terminal(rng.randint(2, 3), (-long / 2 + 1.6 + i * 2.4, -wide / 2 + 0.45, top), 0,
                            rng.choice(["#1d5fb8", "#1f8a3c", "#202022"]))
@@ -214,9 +217,9 @@ def breadboard(kit, rng):
         end = (max(-reach, min(reach, x + rng.uniform(-3.5, 3.5))), rng.choice([1.3, -0.6, 0.7]), top)
         colour = rng.choice(WIRE_COLOURS)
         if up:
-            boxes(kit, [(px, py, top, 0.25, 0.25, 1.3) for px, py, _ in ((x, y, 0), end)], kit.plastic("#141414"), 0.02)
+            kit.boxes([((0.25, 0.25, 1.3), place) for place in ((x, y, top), end)], kit.plastic("#141414"), 0.02)
         lift = 1.3 if up else 0
-        clutter.wire_arc(kit, (x, y, top + lift), (end[0], end[1], top + lift), rng.uniform(0.3, 2.5), colour, 0.065)
+        wire_arc(kit, (x, y, top + lift), (end[0], end[1], top + lift), rng.uniform(0.3, 2.5), colour, 0.065)
     for _ in range(rng.randint(0, 3)):
         kit.led((rng.uniform(-reach, reach), rng.choice([-1, 1]), top + 0.3),
                 rng.choice(["#c81e1e", "#1e9a3c", "#d8a81a"]), 0.22)
@@ -247,15 +250,15 @@ def servo(kit, rng):
     colour, k = rng.choice(["#1f4fd0", "#1f4fd0", "#2a62c8", "#17171a", "#17171a", "#e07818"]), rng.choice([1, 1, 1.8])
     case = kit.material(colour, 0.3, transmission=0.25) if colour != "#17171a" else kit.plastic(colour)
     lies = rng.random() < 0.5
-    with group(kit, (0, 0, 0.6 * k * lies), (90 * lies, 0, 0)):
+    with kit.moved((0, 0, 0.6 * k * lies), (90 * lies, 0, 0)):
         kit.box((2.3 * k, 1.2 * k, 2.2 * k), (0, 0, 0), case, 0.05)
-        kit.plate(kit.rounded(3.2 * k, 1.2 * k, 0.1), 0.22 * k, (0, 0, 1.5 * k), case,
+        kit.plate(rounded(3.2 * k, 1.2 * k, 0.1), 0.22 * k, (0, 0, 1.5 * k), case,
                   [(-1.38 * k, 0, 0.1 * k), (1.38 * k, 0, 0.1 * k)])
         kit.cylinder(0.58 * k, 0.45 * k, (0.55 * k, 0, 2.2 * k), case, 0.02)
         kit.cylinder(0.3 * k, 0.4 * k, (-0.05 * k, 0, 2.2 * k), case, 0.02)
         kit.cylinder(0.24 * k, 0.3 * k, (0.55 * k, 0, 2.6 * k), kit.plastic("#f0f0ea"), 0.02)
         # On its side the servo must not stand on its horn, so the arms lie along the case.
-        with group(kit, (0.55 * k, 0, 2.75 * k), (0, 0, rng.uniform(-12, 12) if lies else rng.uniform(0, 360))):
+        with kit.moved((0.55 * k, 0, 2.75 * k), (0, 0, rng.uniform(-12, 12) if lies else rng.uniform(0, 360))):
             white, reach = kit.plastic(rng.choice(["#f4f4f0", "#f4f4f0", "#17171a"])), rng.uniform(1.4, 2.0) * k
             arms = rng.choice([(0,), (0, 180), (0, 180) if lies else (0, 90, 180, 270)])
             for arm in arms:
@@ -277,26 +280,26 @@ def motor_can(kit, rng, radius, length, at=(0, 0, 0)):
     angles = [radians(a) for a in list(range(-52, 53, 8)) + list(range(128, 233, 8))]
     outline = [(radius * cos(a), radius * sin(a)) for a in angles]
     steel = kit.metal(rng.choice(["#b9bcc0", "#c9cbcd", "#8f9296"]), 0.25)
-    with group(kit, (at[0], at[1], at[2] + radius * 0.8), (90, 0, 90)):
+    with kit.moved((at[0], at[1], at[2] + radius * 0.8), (90, 0, 90)):
         kit.plate(outline, length, (0, 0, 0), steel, bevel=0.08)
         kit.cylinder(radius * 0.36, 0.25, (0, 0, length), steel)
         kit.cylinder(radius * 0.11, 1.3, (0, 0, length), kit.metal("#d0d2d4", 0.15), 0.01)
         cap = kit.plastic(rng.choice(["#f0efe8", "#17171a", "#d8c9a0", "#2a62c8"]))
         kit.cylinder(radius * 0.78, 0.25, (0, 0, -0.2), cap, 0.03)
-        boxes(kit, [(0, side * radius * 0.55, -0.5, 0.3, 0.05, 0.5) for side in (-1, 1)], kit.metal("#c8a24a"))
+        kit.boxes([((0.3, 0.05, 0.5), (0, side * radius * 0.55, -0.5)) for side in (-1, 1)], kit.metal("#c8a24a"))
 
 
 def dc_motor(kit, rng):
     """One or two DC motors, maybe with leads, a gear or a propeller."""
     for i in range(rng.choice([1, 1, 2])):
         radius, length = rng.uniform(1.0, 1.8), rng.uniform(2.4, 5.0)
-        with group(kit, (0, i * 4.5, 0), (0, 0, i * rng.uniform(-40, 40))):
+        with kit.moved((0, i * 4.5, 0), (0, 0, i * rng.uniform(-40, 40))):
             motor_can(kit, rng, radius, length, (-length / 2, 0, 0))
             extra = rng.choice(["none", "gear", "fan", "label"])
             if extra == "gear":
-                along(kit, rod(0.45, 0, 0.7), (length / 2 + 0.4, 0, radius * 0.8), kit.metal("#c8a24a"), sides=12)
+                kit.along(rod(0.45, 0, 0.7), (length / 2 + 0.4, 0, radius * 0.8), kit.metal("#c8a24a"), sides=12)
             elif extra == "fan":
-                with group(kit, (length / 2 + 0.9, 0, radius * 0.8), (0, 90, 0)):
+                with kit.moved((length / 2 + 0.9, 0, radius * 0.8), (0, 90, 0)):
                     blades(kit, rng.randint(2, 4), 0.2, radius * 0.78, 0.4, kit.plastic(rng.choice(HANDLES)))
             elif extra == "label":
                 kit.label((length * 0.6, radius), (0, 0, radius * 1.59),
@@ -313,8 +316,8 @@ def tt_motor(kit, rng):
     # What touches the table is the wheel, the end of the axle, or the gear box.
     lift = (4.1 if wheeled else 1.9) if lies else 2.25 * wheeled
     for i in range(2 if pair else 1):
-        with group(kit, (0, i * 8, 0), (0, 0, 180 * i)):
-            with group(kit, (0, 0, lift), (90 * lies, 0, 0)):
+        with kit.moved((0, i * 8, 0), (0, 0, 180 * i)):
+            with kit.moved((0, 0, lift), (90 * lies, 0, 0)):
                 gear_motor(kit, rng)
                 if wheeled:
                     wheel(kit, rng, (1.0, -1.5, 1.05))
@@ -329,17 +332,17 @@ def gear_motor(kit, rng):
     yellow = kit.plastic(rng.choice(["#e8b800", "#f0c818", "#f0c818", "#1c4fa8"]), 0.4)
     kit.box((3.7, 2.2, 1.9), (0, 0, 0.1), yellow, 0.15)
     kit.box((1.6, 2.0, 1.7), (-2.3, 0, 0.2), yellow, 0.3)
-    kit.plate(kit.rounded(1.0, 0.6, 0.25), 0.3, (2.2, 0, 0.9), yellow, [(0.15, 0, 0.15)])
+    kit.plate(rounded(1.0, 0.6, 0.25), 0.3, (2.2, 0, 0.9), yellow, [(0.15, 0, 0.15)])
     motor_can(kit, rng, 1.0, 1.6, (-4.7, 0, 0.25))
     kit.box((0.25, 2.3, 2.0), (-3.3, 0, 0.05), kit.clear(), 0.05)
-    along(kit, rod(0.27, -1.9, 1.9, 0.03), (1.0, 0, 1.05), kit.plastic("#f4f4f0"), 90)
+    kit.along(rod(0.27, -1.9, 1.9, 0.03), (1.0, 0, 1.05), kit.plastic("#f4f4f0"), 90)
     for x, y in ((-1.2, 0.8), (-1.2, -0.8)):
         kit.screw(0.2, (x, y, 2.0))
 
 
 def wheel(kit, rng, at):
     """A toy wheel with a ribbed tyre; its axle along −y."""
-    with group(kit, at, (90, 0, 0)):
+    with kit.moved(at, (90, 0, 0)):
         tread = [(1.9, 0), (3.1, 0.0), (3.3, 0.25)] + [(3.3 - 0.1 * (k % 2), 0.3 + k * 0.25) for k in range(9)] + \
             [(3.1, 2.6), (1.9, 2.6)]
         kit.lathe(tread, (0, 0, 0), kit.rubber())
@@ -373,12 +376,12 @@ def fan(kit, rng):
     depth, frame = size * rng.uniform(0.2, 0.32), kit.plastic(rng.choice(["#17171a", "#17171a", "#8a7a5c", "#e8e8e4"]))
     reach, hole = size * 0.47, size * 0.44
     stands = rng.random() < 0.25
-    with group(kit, (0, 0, size / 2 * stands), (90 * stands, 0, 0)):
-        kit.plate(kit.rounded(size, size, size * 0.05), depth, (0, 0, 0), frame,
+    with kit.moved((0, 0, size / 2 * stands), (90 * stands, 0, 0)):
+        kit.plate(rounded(size, size, size * 0.05), depth, (0, 0, 0), frame,
                   [(0, 0, reach)] + [(sx * hole, sy * hole, size * 0.022) for sx in (-1, 1) for sy in (-1, 1)])
         skin = kit.plastic(rng.choice(["#17171a", "#17171a", "#2a2b2e", "#e8e8e4", "#8a4a2a"]))
         kit.cylinder(size * 0.2, depth * 0.9, (0, 0, 0), skin)
-        with group(kit, (0, 0, depth * 0.15)):
+        with kit.moved((0, 0, depth * 0.15)):
             blades(kit, rng.randint(5, 9), size * 0.19, reach * 0.96, depth * 0.65, skin)
         for a in (0, 120, 240):
             kit.box((reach * 2, size * 0.04, depth * 0.1) if a == 0 else (reach, size * 0.04, depth * 0.1),
@@ -399,7 +402,7 @@ def speaker(kit, rng):
     frame = kit.metal(rng.choice(["#2a2b2e", "#b9bcc0", "#17171a"]), 0.4)
     cone = kit.material(rng.choice(["#1b1b1c", "#1b1b1c", "#3a3632", "#c8b890", "#d8d8d4"]), 0.8, bump=0.3)
     over = rng.random() < 0.3
-    with group(kit, (0, 0, radius * 0.86 * over), (180 * over, 0, 0)):
+    with kit.moved((0, 0, radius * 0.86 * over), (180 * over, 0, 0)):
         magnet = kit.metal("#3a3b3e" if rng.random() < 0.6 else "#b9bcc0", 0.5)
         kit.cylinder(radius * 0.5, radius * 0.3, (0, 0, 0), magnet)
         kit.lathe([(radius * 0.45, radius * 0.3), (radius * 0.55, radius * 0.36), (radius * 0.93, radius * 0.7),
@@ -415,7 +418,7 @@ def speaker(kit, rng):
         if rng.random() < 0.6:
             for a in (45, 135, 225, 315):
                 at = (radius * 1.08 * cos(radians(a)), radius * 1.08 * sin(radians(a)), z - 0.1)
-                kit.plate(kit.rounded(radius * 0.5, radius * 0.4, radius * 0.15), 0.1, at, frame,
+                kit.plate(rounded(radius * 0.5, radius * 0.4, radius * 0.15), 0.1, at, frame,
                           [(radius * 0.1, 0, radius * 0.06)], (0, 0, a))
         kit.text("%d OHM %.1fW" % (rng.choice([4, 8, 16]), rng.choice([0.5, 1, 2, 3])), radius * 0.13, (0, 0, -0.004),
                  turn=(180, 0, 0))
@@ -430,14 +433,14 @@ def diskette(kit, rng):
         colour = rng.choice(["#17171a", "#17171a", "#1c3f9a", "#c4161c", "#e0a800", "#1d7a3a", "#8a8d92", "#e8e6de",
                              "#e0601a"])
         lift = (i * rng.uniform(1.5, 6), i * rng.uniform(-3, 3), i * 0.36)
-        with group(kit, lift, (0, 0, rng.uniform(-40, 40) * (i > 0))):
+        with kit.moved(lift, (0, 0, rng.uniform(-40, 40) * (i > 0))):
             shell = [(-4.5, -4.7), (4.5, -4.7), (4.5, 4.3), (4.1, 4.7), (-4.5, 4.7)]
             kit.plate(shell, 0.33, (0, 0, 0), kit.plastic(colour, 0.5),
                       [[(3.9, -4.4), (4.3, -4.4), (4.3, -4.0), (3.9, -4.0)]])
             steel = kit.metal("#b9bcc0", 0.3) if rng.random() < 0.8 else kit.plastic("#2a2b2e")
             slot = [(0.35, 2.2), (1.2, 2.2), (1.2, 4.4), (0.35, 4.4)]
             kit.plate([(-2.2, 1.7), (1.9, 1.7), (1.9, 4.72), (-2.2, 4.72)], 0.38, (0, 0, -0.025), steel, [slot])
-            rectangles(kit, [(1.2, 3.2, 4.5, 3.1)], 0.334, kit.material("#0a0a0c", 0.8))
+            kit.rectangles([(1.2, 3.2, 4.5, 3.1)], 0.334, kit.material("#0a0a0c", 0.8))
             if rng.random() < 0.25:
                 kit.cylinder(1.3, 0.03, (0, 0, 0.33), kit.metal("#b9bcc0", 0.35), 0)
                 kit.box((0.35, 0.35, 0.005), (0, 0, 0.36), kit.material("#0a0a0c", 0.8), 0)
@@ -446,8 +449,8 @@ def diskette(kit, rng):
             paper = kit.ink(rng.choice(["#f4f3ee", "#f4f3ee", "#e8d85a", "#a8c8e8", "#f0b0a8"]))
             if rng.random() < 0.85:
                 kit.box((7.2, 5.2, 0.01), (0, -2.0, 0.33), paper, 0)
-                rectangles(kit, [(0, -0.6 - k * 0.6, 6.6, 0.03) for k in range(6)], 0.343, kit.ink("#8a9ac0"))
-                rectangles(kit, [(0, 0.2, 7.2, 0.6)], 0.343, kit.ink(rng.choice(HANDLES)))
+                kit.rectangles([(0, -0.6 - k * 0.6, 6.6, 0.03) for k in range(6)], 0.343, kit.ink("#8a9ac0"))
+                kit.rectangles([(0, 0.2, 7.2, 0.6)], 0.343, kit.ink(rng.choice(HANDLES)))
                 pen = kit.ink(rng.choice(["#1a2a6a", "#1c1c1e"]))
                 for k, word in enumerate(rng.sample(["BACKUP", "Disk 1", "GAMES", "DOS 6.2", "Fotos", "boot", "1996"],
                                                     2)):
@@ -464,7 +467,7 @@ def hard_disk(kit, rng):
     if rng.random() < 0.65:
         lid = kit.metal(rng.choice(["#c9cbcd", "#b9bcc0", "#d2d4d6", "#1c1d20"]), 0.25)
         spots = [(sx * long * f, sy * wide * 0.44) for sx, f in ((-1, 0.46), (1, 0.46), (1, 0.02)) for sy in (-1, 1)]
-        kit.plate(kit.rounded(long * 0.97, wide * 0.96, 0.7 * k), tall * 0.15, (0, 0, tall * 0.85), lid, bevel=0.04)
+        kit.plate(rounded(long * 0.97, wide * 0.96, 0.7 * k), tall * 0.15, (0, 0, tall * 0.85), lid, bevel=0.04)
         disk = (long * 0.14, 0, tall)
         kit.lathe([(wide * 0.45, 0), (wide * 0.44, 0.07), (wide * 0.42, 0.07), (wide * 0.415, 0)], disk, lid)
         if rng.random() < 0.6:
@@ -481,7 +484,7 @@ def hard_disk(kit, rng):
             kit.cylinder(0.5 * k, 0.03, (-long * 0.38, -wide * 0.3, tall), kit.ink("#c5c8ca"), 0)
     else:
         colour, z = rng.choice(["#0d4a24", "#0d4a24", "#10357a"]), tall * 0.85
-        with group(kit, (-long * 0.14, 0, 0)):
+        with kit.moved((-long * 0.14, 0, 0)):
             top = kit.circuit_board(long * 0.64, wide * 0.9, z, colour, 0.4, 0.15, 0.5)
             for _ in range(3):
                 at = (rng.uniform(-0.2, 0.2) * long, rng.uniform(-0.3, 0.3) * wide, top)
@@ -500,7 +503,7 @@ def cd_drive(kit, rng):
     colour = rng.choice(["#d9d2bc", "#e6e3d8", "#17171a", "#17171a", "#c5c8ca"])
     bezel, dark = kit.plastic(colour, 0.5), kit.material("#101012", 0.7)
     kit.box((wide, deep, tall * 0.97), (0, 0, 0), kit.metal("#b9bcc0", 0.35), 0.05)
-    kit.plate(kit.rounded(wide * 0.85, deep * 0.8, 1), 0.03, (0, 0.3, tall * 0.97), kit.metal("#b9bcc0", 0.35))
+    kit.plate(rounded(wide * 0.85, deep * 0.8, 1), 0.03, (0, 0.3, tall * 0.97), kit.metal("#b9bcc0", 0.35))
     kit.box((wide + 0.2, 0.5, tall), (0, -deep / 2 - 0.25, 0), bezel, 0.08)
     face, out = -deep / 2 - 0.5, rng.uniform(4, 12) if rng.random() < 0.3 else 0
     kit.box((wide * 0.88, 0.02, tall * 0.4), (0, face, tall * 0.5), dark, 0)
@@ -525,7 +528,7 @@ def cd_drive(kit, rng):
 def memory(kit, rng):
     """Memory cards and USB sticks."""
     for x, y in scatter(rng, rng.randint(1, 4), 3, 3.6):
-        with group(kit, (x, y, 0), (0, 0, rng.uniform(0, 360))):
+        with kit.moved((x, y, 0), (0, 0, rng.uniform(0, 360))):
             colour = rng.choice(["#17171a", "#17171a", "#1c3f9a", "#4a3a8a", "#e8e8e4", "#c4161c"])
             if rng.random() < 0.55:
                 w, d = rng.choice([(2.4, 3.2), (2.4, 3.2), (1.1, 1.5), (2.1, 5.0), (4.3, 3.6)])
@@ -533,13 +536,13 @@ def memory(kit, rng):
                            (-w / 2, d / 2)], 0.21, (0, 0, 0), kit.plastic(colour))
                 kit.box((w * 0.8, d * 0.62, 0.01), (0, -d * 0.1, 0.21), kit.ink(rng.choice(HANDLES)), 0)
                 kit.text("%d GB" % rng.choice([1, 2, 4, 8, 16, 32]), w * 0.16, (0, -d * 0.15, 0.222))
-                rectangles(kit, [(0, d * 0.12, w * 0.8, d * 0.1)], 0.222, kit.ink("#e8e8e4"))
+                kit.rectangles([(0, d * 0.12, w * 0.8, d * 0.1)], 0.222, kit.ink("#e8e8e4"))
             else:
                 long = rng.uniform(3, 5)
                 kit.box((long, 1.8, 0.8), (0, 0, 0), kit.plastic(rng.choice(HANDLES)), 0.25)
                 kit.box((1.3, 1.2, 0.45), (long / 2 + 0.6, 0, 0.17), kit.metal("#c9cbcd", 0.2), 0.02)
-                rectangles(kit, [(long / 2 + 0.6, s, 0.25, 0.25) for s in (-0.3, 0.3)], 0.623,
-                           kit.material("#0c0c0e", 0.8))
+                kit.rectangles([(long / 2 + 0.6, s, 0.25, 0.25) for s in (-0.3, 0.3)], 0.623,
+                          kit.material("#0c0c0e", 0.8))
                 kit.text("%dGB" % rng.choice([2, 8, 32]), 0.45, (0, 0, 0.8))
 
 
@@ -550,9 +553,9 @@ def capacitors(kit, rng):
     for x, y in scatter(rng, rng.randint(1, 5), 3.2, 3.2):
         radius = rng.uniform(0.5, 1.5)
         height, lies = radius * rng.uniform(1.8, 3.2), rng.random() < 0.5
-        with group(kit, (x, y, radius if lies else 0), (0, 90 if lies else 0, rng.uniform(0, 360))):
+        with kit.moved((x, y, radius if lies else 0), (0, 90 if lies else 0, rng.uniform(0, 360))):
             kit.capacitor((0, 0, 0), radius, height, sleeve)
-            with group(kit, turn=(0, 0, 180)):
+            with kit.moved(turn=(0, 0, 180)):
                 ink = kit.ink("#e8e8e4" if sleeve != "#c5c7ca" else "#1c1c1e")
                 kit.text("%d uF\n%d V" % (rng.choice([470, 1000, 2200, 4700]), rng.choice([16, 25, 63, 400])),
                          radius * 0.3,
@@ -568,19 +571,19 @@ def chips(kit, rng):
         kind, turn = rng.choice(["dip", "dip", "flat", "transistor"]), rng.uniform(0, 360)
         if kind == "dip":
             over = rng.random() < 0.3
-            with group(kit, (x, y, 0.45 if over else 0.3), (180 if over else 0, 0, turn)):
+            with kit.moved((x, y, 0.45 if over else 0.3), (180 if over else 0, 0, turn)):
                 legs = rng.choice([4, 7, 8, 10, 14])
                 dip(kit, rng, legs, (0, 0, 0))
-                boxes(kit, [((i - (legs - 1) / 2) * 0.254, s * (0.37 if legs < 11 else 0.72), -0.3, 0.05, 0.05, 0.32)
-                            for i in range(legs) for s in (-1, 1)], kit.metal("#c2c4c6", 0.3))
+                kit.boxes([((0.05, 0.05, 0.32), ((i - (legs - 1) / 2) * 0.254, s * (0.37 if legs < 11 else 0.72), -0.3))
+                           for i in range(legs) for s in (-1, 1)], kit.metal("#c2c4c6", 0.3))
         elif kind == "flat":
             size = rng.uniform(0.9, 2.4)
             kit.chip((size, size, 0.14), (x, y, 0), turn, rng.choice([8, 11, 14]), code(rng), 4)
         else:
-            with group(kit, (x, y, 0), (0, 0, turn)):
-                kit.plate(kit.rounded(1.0, 1.5, 0.05), 0.13, (0, 0.3, 0), kit.metal(), [(0, 0.75, 0.18)])
+            with kit.moved((x, y, 0), (0, 0, turn)):
+                kit.plate(rounded(1.0, 1.5, 0.05), 0.13, (0, 0.3, 0), kit.metal(), [(0, 0.75, 0.18)])
                 kit.box((1.0, 0.9, 0.45), (0, 0, 0), kit.material("#1a1a1c", 0.55), 0.04)
-                boxes(kit, [(s * 0.254, -1.05, 0.2, 0.08, 1.3, 0.05) for s in (-1, 0, 1)], kit.metal("#c2c4c6"))
+                kit.boxes([((0.08, 1.3, 0.05), (s * 0.254, -1.05, 0.2)) for s in (-1, 0, 1)], kit.metal("#c2c4c6"))
                 kit.text(code(rng, 2, 3), 0.2, (0, 0, 0.45), kit.ink("#b5b5b0"))
 
 
@@ -598,7 +601,7 @@ def batteries(kit, rng):
         band = kit.material(rng.choice(["#b87333", "#d8b030", "#e8e8e4"]), 0.3, coat=0.3)
         kit.box((1.3, 2.61, 1.71), (1.5, 0, -0.003), band, 0.15)
         for y, sides in ((-0.65, 6), (0.65, 40)):
-            along(kit, rod(0.38, 0, 0.3, 0.04), (2.3, y, 0.85), kit.metal("#c4c6c8", 0.25), sides=sides)
+            kit.along(rod(0.38, 0, 0.3, 0.04), (2.3, y, 0.85), kit.metal("#c4c6c8", 0.25), sides=sides)
         kit.text("9V", 0.8, (-0.6, 0.3, 1.7))
         kit.text(rng.choice(["ALKALINE", "6LR61", "POWER"]), 0.3, (-0.6, -0.7, 1.7))
         maybe_stand(kit, rng, rng.choice([(0, -90, 0), (90, 0, 0)]), 0.5)
@@ -627,7 +630,7 @@ def pliers(kit, rng):
     steel, jaw = kit.metal(rng.choice(["#b3b6b9", "#6a6c70", "#3a3b3e"]), 0.35), rng.choice([2.0, 2.4, 4.0, 5.5])
     grip, open_by, reach = kit.material(rng.choice(HANDLES), 0.4, bump=0.1), rng.uniform(2, 14), rng.uniform(8, 12)
     for side in (1, -1):
-        with group(kit, (0, 0, 0.15 if side > 0 else 0.16), (0, 0, side * open_by)):
+        with kit.moved((0, 0, 0.15 if side > 0 else 0.16), (0, 0, side * open_by)):
             shape = [(0.6, 0.02), (jaw, 0.02), (jaw, 0.22 if jaw > 3 else 0.4), (1.2, 0.75), (0.3, 0.85), (-0.6, 0.6),
                      (-1.6, -0.5),
                      (-2.2, -1.2), (-1.6, -1.5), (-0.7, -0.8), (0.1, -0.6)]
@@ -641,21 +644,21 @@ def pliers(kit, rng):
 def screwdriver(kit, rng):
     """One to three screwdrivers."""
     for i in range(rng.choice([1, 1, 2, 3])):
-        with group(kit, (rng.uniform(-2, 2) * (i > 0), i * 3.4, 0), (0, 0, rng.uniform(-9, 9))):
-            clutter.screwdriver(kit, rng, rng.uniform(0.7, 1.2))
+        with kit.moved((rng.uniform(-2, 2) * (i > 0), i * 3.4, 0), (0, 0, rng.uniform(-9, 9))):
+            components.screwdriver(kit, rng, rng.uniform(0.7, 1.2))
 
 
 def soldering_iron(kit, rng):
     """A soldering iron: grip, steel sleeve, tip, cord; sometimes in a spiral stand."""
     grip, tail = rng.choice(["#1c4fa8", "#17171a", "#e0a800", "#c4161c", "#1f9aa8"]), rng.choice(["#17171a", "#2a2b2e"])
-    with group(kit, (0, 0, 1.3)):
-        along(kit, [(0, 0), (0.7, 0), (0.9, 1), (1.0, 5), (1.1, 8), (1.25, 9.4), (1.25, 9.8), (0.6, 10)], (0, 0, 0),
-              kit.plastic(grip))
-        along(kit, [(1.06, 5.6), (1.2, 6), (1.28, 8.6), (1.15, 9)], (0, 0, 0),
-              kit.rubber(rng.choice(["#17171a", "#c4161c", "#e8b400"])))
-        along(kit, [(0.42, 10), (0.42, 16), (0.3, 16.1), (0.25, 17), (0.24, 18.4), (0.03, 19.6), (0, 19.6)], (0, 0, 0),
-              kit.metal("#a9a49c", 0.35))
-        along(kit, [(0.7, 10), (0.7, 10.6), (0.4, 10.8)], (0, 0, 0), kit.metal())
+    with kit.moved((0, 0, 1.3)):
+        kit.along([(0, 0), (0.7, 0), (0.9, 1), (1.0, 5), (1.1, 8), (1.25, 9.4), (1.25, 9.8), (0.6, 10)], (0, 0, 0),
+             kit.plastic(grip))
+        kit.along([(1.06, 5.6), (1.2, 6), (1.28, 8.6), (1.15, 9)], (0, 0, 0),
+             kit.rubber(rng.choice(["#17171a", "#c4161c", "#e8b400"])))
+        kit.along([(0.42, 10), (0.42, 16), (0.3, 16.1), (0.25, 17), (0.24, 18.4), (0.03, 19.6), (0, 19.6)], (0, 0, 0),
+             kit.metal("#a9a49c", 0.35))
+        kit.along([(0.7, 10), (0.7, 10.6), (0.4, 10.8)], (0, 0, 0), kit.metal())
     kit.loose_wires((0, 0, 1.3), 180, [tail], rng.uniform(10, 22), 0.26, 0, 30)
     if rng.random() < 0.35:
         coil = [(11 + t * 0.06, 1.6 * cos(t * 0.7), 1.7 + 1.6 * sin(t * 0.7)) for t in range(110)]
@@ -666,8 +669,8 @@ def soldering_iron(kit, rng):
 def multimeter(kit, rng):
     """A multimeter: display, dial with marks around it, sockets and two leads."""
     shell = kit.plastic(rng.choice(["#e0b800", "#e0601a", "#c4161c", "#2a2b2e", "#1c4fa8"]), 0.5)
-    kit.plate(kit.rounded(7.5, 14, 1.0), 3.0, (0, 0, 0), shell, bevel=0.3)
-    kit.plate(kit.rounded(6.6, 13, 0.7), 0.1, (0, 0, 3.0), kit.plastic("#1c1d20"))
+    kit.plate(rounded(7.5, 14, 1.0), 3.0, (0, 0, 0), shell, bevel=0.3)
+    kit.plate(rounded(6.6, 13, 0.7), 0.1, (0, 0, 3.0), kit.plastic("#1c1d20"))
     kit.box((5.6, 2.8, 0.04), (0, 4.6, 3.1), kit.material("#a9b59a", 0.15, coat=0.4), 0.01)
     kit.text(rng.choice(["0.00", "12.4", "5.03", "1.", "230"]), 1.5, (0.4, 4.6, 3.14), kit.ink("#15180f"))
     for i in range(18):
@@ -709,15 +712,15 @@ def keys(kit, rng):
     for i in range(rng.randint(2, 5)):
         a = start + i * rng.uniform(25, 75)
         brass = kit.metal(rng.choice(["#c8a24a", "#b9bcc0", "#c9cbcd", "#a98a4a"]), 0.3)
-        with group(kit, (1.4 * cos(radians(a)), 1.4 * sin(radians(a)), 0.05 + i * 0.22), (0, 0, a)):
+        with kit.moved((1.4 * cos(radians(a)), 1.4 * sin(radians(a)), 0.05 + i * 0.22), (0, 0, a)):
             bow = [(0.8 + 1.15 * cos(radians(t)), 1.15 * sin(radians(t))) for t in range(25, 336, 15)]
             teeth = [(5.2 - k * 0.35, -0.42 + rng.uniform(0.02, 0.3)) for k in range(8)]
             kit.plate(bow + [(2.4, -0.42)] + teeth[::-1] + [(5.5, 0), (5.2, 0.42), (2.4, 0.42)], 0.2, (0, 0, 0), brass,
                       [(0.15, 0, 0.3)])
             if rng.random() < 0.3:
                 kit.cylinder(1.25, 0.35, (1.0, 0, -0.06), kit.plastic(rng.choice(HANDLES)), 0.1)
-    with group(kit, (-2.4 * cos(radians(start)), -2.4 * sin(radians(start)), 0), (0, 0, start)):
-        kit.plate(kit.rounded(4.5, rng.uniform(2, 3.5), 0.6), 0.5, (-1.8, 0, 0), kit.plastic(rng.choice(HANDLES)),
+    with kit.moved((-2.4 * cos(radians(start)), -2.4 * sin(radians(start)), 0), (0, 0, start)):
+        kit.plate(rounded(4.5, rng.uniform(2, 3.5), 0.6), 0.5, (-1.8, 0, 0), kit.plastic(rng.choice(HANDLES)),
                   bevel=0.1)
 
 
@@ -725,7 +728,7 @@ def remote(kit, rng):
     """A remote control with rows of buttons, round pad and coloured keys."""
     long, wide = rng.uniform(12, 21), rng.uniform(3.6, 5.5)
     shade = rng.choice(["#17171a", "#17171a", "#2f3338", "#c5c8ca", "#e8e8e4", "#3a4a44"])
-    kit.plate(kit.rounded(wide, long, wide * 0.25), 1.7, (0, 0, 0), kit.plastic(shade, 0.45), bevel=0.3)
+    kit.plate(rounded(wide, long, wide * 0.25), 1.7, (0, 0, 0), kit.plastic(shade, 0.45), bevel=0.3)
     pale = kit.rubber(rng.choice(["#8a8d92", "#d8d8d4", "#4a4d52"]))
     rows = int((long - 4.7) / 1.25) + 1
     ring_at = rng.choice([None, rows // 2])
@@ -735,10 +738,10 @@ def remote(kit, rng):
         if ring_at is not None and ring_at <= row < ring_at + 3:
             continue
         for x in (-1, 0, 1):
-            keys_at.append((x * wide * 0.28, y, 1.7, wide * 0.18, 0.6, 0.2))
+            keys_at.append(((wide * 0.18, 0.6, 0.2), (x * wide * 0.28, y, 1.7)))
             print_at.append((x * wide * 0.28, y, wide * 0.06, 0.2))
-    boxes(kit, keys_at, pale, 0.06)
-    rectangles(kit, print_at, 1.905, kit.ink("#1c1c1e" if rng.random() < 0.6 else "#f0f0ee"))
+    kit.boxes(keys_at, pale, 0.06)
+    kit.rectangles(print_at, 1.905, kit.ink("#1c1c1e" if rng.random() < 0.6 else "#f0f0ee"))
     if ring_at is not None:
         at = (0, long / 2 - 2.2 - (ring_at + 1) * 1.25, 1.7)
         kit.ring(wide * 0.34, wide * 0.17, 0.2, at, pale)
@@ -770,11 +773,11 @@ def keyboard(kit, rng):
     ink = kit.ink("#1c1c1e" if cap[1] in "ef" else "#e8e8e4")
     if rng.random() < 0.5:
         columns, rows, pitch, z = rng.choice([15, 18, 21]), 6, 1.9, 1.6
-        kit.plate(kit.rounded(columns * pitch + 1.5, rows * pitch + 1.8, 0.6), z, (0, 0, 0), kit.plastic(shade),
+        kit.plate(rounded(columns * pitch + 1.5, rows * pitch + 1.8, 0.6), z, (0, 0, 0), kit.plastic(shade),
                   bevel=0.2)
     else:
         columns, rows, pitch, z = rng.choice([4, 5]), rng.choice([5, 6, 7]), 1.35, 1.1
-        kit.plate(kit.rounded(columns * pitch + 1.0, rows * pitch + 5, 0.6), z, (0, 1.7, 0), kit.plastic(shade),
+        kit.plate(rounded(columns * pitch + 1.0, rows * pitch + 5, 0.6), z, (0, 1.7, 0), kit.plastic(shade),
                   bevel=0.2)
         kit.box((columns * pitch, 2.2, 0.05), (0, rows * pitch / 2 + 2.2, z), kit.material("#9aa68a", 0.15, coat=0.4),
                 0)
@@ -782,8 +785,8 @@ def keyboard(kit, rng):
                  kit.ink("#15180f"))
     spots = [((i - (columns - 1) / 2) * pitch, (j - (rows - 1) / 2) * pitch) for j in range(rows)
              for i in range(columns)]
-    boxes(kit, [(x, y, z - 0.1, pitch * 0.84, pitch * 0.84, 0.6) for x, y in spots], kit.plastic(cap), 0.08)
-    rectangles(kit, [(x - pitch * 0.15, y + pitch * 0.12, pitch * 0.2, pitch * 0.24) for x, y in spots], z + 0.505, ink)
+    kit.boxes([((pitch * 0.84, pitch * 0.84, 0.6), (x, y, z - 0.1)) for x, y in spots], kit.plastic(cap), 0.08)
+    kit.rectangles([(x - pitch * 0.15, y + pitch * 0.12, pitch * 0.2, pitch * 0.24) for x, y in spots], z + 0.505, ink)
 
 
 def gadget(kit, rng):
@@ -822,8 +825,8 @@ def small_parts(kit, rng):
     names = rng.sample(["wires", "resistors", "fasteners", "leds", "coin", "usb_cable", "jumpers", "connector", "tape",
                         "solder"], rng.randint(1, 3))
     for i, name in enumerate(names):
-        with group(kit, (i * 4.5 - 3, rng.uniform(-2, 2), 0), (0, 0, rng.uniform(0, 360))):
-            clutter.VARIANTS[name](kit, rng)
+        with kit.moved((i * 4.5 - 3, rng.uniform(-2, 2), 0), (0, 0, rng.uniform(0, 360))):
+            builder("clutter", name)(kit, rng)
 
 
 def empty_table(kit, rng):

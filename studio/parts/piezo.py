@@ -1,11 +1,13 @@
 """Piezo elements: bare discs, black buzzers, flanged cases, buzzer modules, and buzzers on breadboards."""
 from __future__ import annotations
 
-from math import atan2, cos, degrees, pi, radians, sin
+from math import atan2, cos, degrees, pi, sin
 
 from mathutils import Vector
 
-from studio.parts.stepper_motor import ahead, arc, eared, harness, plug, settle
+from ..kit import shade
+from ..outlines import arc, chamfered, eared
+from ..wiring import harness, plug
 
 RED_BLACK = ["#c4161c", "#141414"]
 BRASS = ["#d0a848", "#c8a24a", "#d8b656", "#cda23e", "#c8a24a", "#b9bcb8"]
@@ -57,8 +59,10 @@ def disc_one(kit, rng, r: float, at, heading: float):
     soldered = wired or rng.random() < 0.15
     tilt = rng.choice([0] * 14 + [180] * 3 + [rng.uniform(65, 85)])
     taped = tilt == 0 and rng.random() < 0.12
-    frame = settle(kit, lambda: disc_body(kit, rng, r, inner, soldered, taped), 0, tilt, heading, at)
+    with kit.settled(0, tilt, heading, at) as body:
+        disc_body(kit, rng, r, inner, soldered, taped)
     if wired:
+        frame = body.matrix_basis
         roots = [frame @ Vector((0.1 * r, -inner * 0.7, 0.08)), frame @ Vector((-0.25 * r, -(inner + r) * 0.47, 0.06))]
         out = frame.to_3x3() @ Vector((0.1, -1, 0))
         start = frame @ Vector((0, -r * 1.05, 0.1))
@@ -138,15 +142,14 @@ def buzzer_one(kit, rng, r: float, h: float, at, wired: bool):
     pose = rng.choice(["up", "up", "up", "down"] if wired else ["up", "up", "lean", "lean", "lying", "lying", "down"])
     lean = degrees(atan2(length, r)) if length else 0
     roll, tilt = {"up": (0, 0), "lean": (0, lean), "lying": (rng.uniform(0, 360), 90), "down": (0, 180)}[pose]
-
-    def build():
+    with kit.settled(roll, tilt, rng.uniform(0, 360), at) as body:
         buzzer_body(kit, rng, r, h)
         if length and pose != "up":
             buzzer_pins(kit, rng, r, length)
         if wired and rng.random() < 0.5:
             kit.box((0.3, 0.12, 0.25), (0, -r, 0.02), kit.material("#18181a", 0.5), 0.02)
-    frame = settle(kit, build, roll, tilt, rng.uniform(0, 360), at)
     if wired:
+        frame = body.matrix_basis
         start, out = frame @ Vector((0, -r * 0.97, h * 0.15)), frame.to_3x3() @ Vector((0, -1, 0))
         leads(kit, rng, start, out, scale=0.4 + 0.4 * r)
 
@@ -192,13 +195,12 @@ def enclosed(kit, rng):
     """A flanged case, face up or open side up, with its two wires."""
     r = rng.uniform(1.0, 2.3)
     h = rng.uniform(0.3, 0.45) + r * rng.uniform(0.0, 0.25)
-
-    def build():
+    with kit.settled(0, rng.choice([0, 0, 0, 0, 180]), rng.uniform(0, 360)) as body:
         case_body(kit, rng, r, h)
         kit.cylinder(r * 0.8, 0.02, (0, 0, -0.01), kit.metal(rng.choice(["#c8a24a", "#c8a24a", "#3a3b3d"]), 0.35), 0)
         kit.cylinder(r * 0.5, 0.01, (0, 0, -0.018), kit.material("#d4d3cd", 0.45, metallic=0.4), 0)
-    frame = settle(kit, build, 0, rng.choice([0, 0, 0, 0, 180]), rng.uniform(0, 360))
     if rng.random() < 0.92:
+        frame = body.matrix_basis
         start, out = frame @ Vector((0, -r * 0.99, h * 0.25)), frame.to_3x3() @ Vector((0, -1, 0))
         leads(kit, rng, start, out, scale=0.4 + 0.4 * r)
 
@@ -216,11 +218,7 @@ def smd_body(kit, rng, w: float, z: float = 0.0, at=(0, 0)):
     if rng.random() < 0.3:
         kit.cylinder(w / 2, h, (x, y, z + 0.02), skin, 0.04)
     else:
-        a, b = w / 2, w / 2 - cut
-        body = kit.plate([(a, -b), (a, b), (b, a), (-b, a), (-a, b), (-a, -b), (-b, -a), (b, -a)], h, (x, y, z + 0.02),
-                         skin, bevel=0.02)
-        for spline in body.data.splines:
-            spline.use_smooth = False
+        kit.prism(chamfered(w, cut), h, (x, y, z + 0.02), skin, bevel=0.02)
     off, dark = rng.choice([0, 0, 0.25]), kit.material("#050506", 0.8)
     kit.cylinder(w * rng.uniform(0.07, 0.16), 0.006, (x + off * w, y + off * w, z + h + 0.02), dark, 0, sides=28)
     if rng.random() < 0.5:
@@ -245,12 +243,14 @@ def smd(kit, rng):
     """Flat buzzers on a board, or a few alone."""
     w = rng.choice([0.5, 0.85, 0.9, 1.2])
     if rng.random() < 0.6:
-        settle(kit, lambda: smd_board(kit, rng, w), heading=rng.uniform(0, 360))
+        with kit.settled(heading=rng.uniform(0, 360)):
+            smd_board(kit, rng, w)
         return
     count = rng.choice([1, 1, 2, 3])
     for i in range(count):
-        settle(kit, lambda: smd_body(kit, rng, w), 0, rng.choice([0, 0, 0, 180]), rng.uniform(0, 360),
-               ((i - (count - 1) / 2) * w * 1.7, rng.uniform(-0.4, 0.4) * w))
+        with kit.settled(0, rng.choice([0, 0, 0, 180]), rng.uniform(0, 360),
+                         ((i - (count - 1) / 2) * w * 1.7, rng.uniform(-0.4, 0.4) * w)):
+            smd_body(kit, rng, w)
 
 
 # ---- modules -------------------------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ def module_header(kit, rng, edge: float, top: float, count: int, names):
 
 
 def module_board(kit, rng, kind: str):
-    """A three-pin, Grove or Qwiic board with its buzzer; returns (depth, top) for the wires."""
+    """A three-pin, Grove or Qwiic board with its buzzer; returns (width, depth, top), where wires attach."""
     wide, deep = {"pins": rng.choice([(1.6, 3.2), (1.5, 1.9), (2.0, 2.6), (2.4, 2.4), (1.3, 3.4)]),
                   "grove": rng.choice([(2.0, 2.0), (2.0, 4.0)]), "qwiic": (2.54, 2.54)}[kind]
     colour = rng.choice(BOARDS) if kind == "pins" else {"grove": "#123f94", "qwiic": "#b01418"}[kind]
@@ -297,15 +297,16 @@ def module_board(kit, rng, kind: str):
 
 def module(kit, rng):
     """A buzzer module on the table, perhaps with its wires on."""
-    kind, size = rng.choice(["pins"] * 6 + ["grove", "qwiic"]), []
-    frame = settle(kit, lambda: size.extend(module_board(kit, rng, kind)), heading=rng.uniform(0, 360))
-    wide, deep, top = size
+    kind = rng.choice(["pins"] * 6 + ["grove", "qwiic"])
+    with kit.settled(heading=rng.uniform(0, 360)) as body:
+        wide, deep, top = module_board(kit, rng, kind)
     if rng.random() < (0.3 if kind == "pins" else 0.6):
         way = Vector((1, 0, 0)) if kind == "qwiic" else Vector((0, -1, 0))
         reach = {"pins": deep / 2 + 0.3, "grove": deep / 2, "qwiic": wide / 2}[kind]
         colours = {"pins": rng.sample(["#c4161c", "#141414", "#e8b400", "#1c55b0", "#f2f2f2", "#1f8a3c", "#7a4a21"], 3),
                    "grove": ["#c4161c", "#141414", "#f2f2f2", "#e8b400"],
                    "qwiic": ["#141414", "#c4161c", "#1c55b0", "#e8b400"]}[kind]
+        frame = body.matrix_basis
         harness(kit, frame @ (way * reach + Vector((0, 0, top + 0.15))), frame.to_3x3() @ way, colours,
                 rng.uniform(2, 5), 0.055 if kind == "qwiic" else 0.07)
 
@@ -319,18 +320,11 @@ def breadboard(kit, rng, columns: int, rails: bool, colour: str) -> tuple[float,
     extra = [sign * (1.9 + pitch * i) for sign in (-1, 1) for i in (0.5, 1.5)] if rails else []
     wide, deep = columns * pitch + 0.4, (5.5 if rails else 3.5)
     kit.box((wide, deep, h), (0, 0, 0), kit.plastic(colour, 0.5), 0.04)
-    shade = kit.material("#%02x%02x%02x" % tuple(int(int(colour[i:i + 2], 16) * 0.72) for i in (1, 3, 5)), 0.7)
-    kit.box((wide, 0.3, 0.004), (0, 0, h), shade, 0)
-    corners, faces = [], []
-    for row in rows + extra:
-        for i in range(columns):
-            if row in extra and i % 6 == 5:
-                continue
-            x, s = (i - (columns - 1) / 2) * pitch, 0.055
-            faces.append(tuple(range(len(corners), len(corners) + 4)))
-            corners += [(x - s, row - s, 0), (x + s, row - s, 0), (x + s, row + s, 0), (x - s, row + s, 0)]
+    kit.box((wide, 0.3, 0.004), (0, 0, h), kit.material(shade(colour, 0.72), 0.7), 0)
+    holes = [((i - (columns - 1) / 2) * pitch, row, 0.11, 0.11) for row in rows + extra for i in range(columns)
+             if row in rows or i % 6 != 5]
     dark = kit.material("#1c1b19" if colour == "#f0efea" else "#08080a", 0.8)
-    kit.mesh(corners, faces, (0, 0, h + 0.004), dark, name="holes")
+    kit.rectangles(holes, 0, dark, (0, 0, h + 0.004))
     if rails:
         for sign in (-1, 1):
             for y, line in ((1.82, "#2a5cc4"), (2.5, "#c8242a")):
@@ -394,7 +388,8 @@ def board_body(kit, rng):
 
 def on_breadboard(kit, rng):
     """A buzzer plugged into a breadboard."""
-    settle(kit, lambda: board_body(kit, rng), heading=rng.uniform(0, 360))
+    with kit.settled(heading=rng.uniform(0, 360)):
+        board_body(kit, rng)
 
 
 VARIANTS = {

@@ -1,14 +1,15 @@
 """Relays: bare cubes, relay modules and shields, signal and reed relays, plug-in, automotive and solid-state ones."""
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi, radians, sin
 from random import Random
 
 import bpy
 
 from ..kit import WIRE_COLOURS, Kit, linear
+from ..outlines import rounded
 
 BLUES = ["#1b57c2", "#2166d6", "#174aa8", "#2f7bdc", "#1a63b8", "#3a86e0"]
 BLACKS = ["#17181a", "#202124", "#101113", "#2a2a2c"]
@@ -23,16 +24,6 @@ VOLTS = ["03", "05", "05", "05", "06", "09", "12", "12", "24"]
 
 
 # ---- helpers ---------------------------------------------------------------------------------------------------------
-def group(kit: Kit, at=(0, 0, 0), turn=(0, 0, 0)) -> Kit:
-    """A kit whose shapes hang together under a moved and turned empty inside ``kit``."""
-    inner = copy(kit)
-    inner.root = bpy.data.objects.new("group", None)
-    bpy.context.scene.collection.objects.link(inner.root)
-    inner.root.parent, inner.root.location = kit.root, at
-    inner.root.rotation_euler = [radians(a) for a in turn]
-    return inner
-
-
 def pose(kit: Kit, edge: float = 0.06, flip: float = 0.06, tilt: float = 0.12):
     """Leaves the part lying as built, or now and then stands it on an edge, turns it over or tilts it."""
     rng, chance = kit.rng, kit.rng.random()
@@ -44,7 +35,7 @@ def pose(kit: Kit, edge: float = 0.06, flip: float = 0.06, tilt: float = 0.12):
         turn = (rng.uniform(-22, 22), rng.uniform(-22, 22))
     else:
         turn = (0, 0)
-    kit.root.rotation_euler = [radians(turn[0]), radians(turn[1]), 0]
+    kit.rotate((*turn, 0))
 
 
 def glass(tint: str = "#f2f6f6", gloss: float = 0.04):
@@ -70,8 +61,8 @@ def words(kit: Kit, string: str, width: float, height: float, at, material, turn
 
 def frame(kit: Kit, width: float, depth: float, at, material, line: float = 0.025):
     """A printed rectangle outline."""
-    kit.plate(kit.rounded(width, depth, 0.02), 0.004, at, material,
-              [kit.rounded(width - 2 * line, depth - 2 * line, 0.01)])
+    kit.plate(rounded(width, depth, 0.02), 0.004, at, material,
+              [rounded(width - 2 * line, depth - 2 * line, 0.01)])
 
 
 def triangle(kit: Kit, size: float, at, material):
@@ -130,7 +121,7 @@ def look(rng: Random, clear: float = 0.06, size=None, colours=None) -> Look:
 
 def legend(kit: Kit, make: Look, width: float, depth: float, at, turn=(0, 0, 0)):
     """The print on one face of a relay, ``width`` × ``depth``, facing z before ``turn``."""
-    face, ink = group(kit, at, turn), kit.ink(make.ink)
+    face, ink = kit.group(at, turn), kit.ink(make.ink)
     small = depth * 0.105
     if make.style == 0:
         logo(face, depth * 0.2, (-width * 0.3, depth * 0.3, 0), ink)
@@ -184,10 +175,10 @@ def innards(kit: Kit, width: float, depth: float, height: float):
 def cube(kit: Kit, make: Look, at=(0, 0, 0), turn=(0, 0, 0), pins: bool = False, sides: int = 0):
     """One PCB relay standing on ``at``; ``sides`` of its four walls are printed too."""
     w, d, h = make.size
-    body, rng = group(kit, at, turn), kit.rng
+    body, rng = kit.group(at, turn), kit.rng
     if make.clear:
         cover = glass(rng.choice(["#f4f8f8", "#e8eef0", "#f4e8c0"]))
-        innards(group(body, (0, 0, 0.1)), w - 0.12, d - 0.12, h - 0.15)
+        innards(body.group((0, 0, 0.1)), w - 0.12, d - 0.12, h - 0.15)
     else:
         cover = kit.material(make.colour, make.gloss, bump=0.05)
     base = kit.plastic(rng.choice([make.colour, make.colour, "#17181a", "#d6cba8"]), 0.5)
@@ -236,7 +227,7 @@ def build_cube(kit: Kit, rng: Random):
                                           3.0 * sin(i * 2.1) + rng.uniform(-.4, .4))
         cube(kit, make, (*spot, resting[2]), (resting[0], resting[1], rng.uniform(0, 360)), True, sides)
     if count == 1 and rng.random() < 0.15:
-        kit.root.rotation_euler = [radians(rng.uniform(-25, 25)), radians(rng.uniform(-25, 25)), 0]
+        kit.rotate((rng.uniform(-25, 25), rng.uniform(-25, 25), 0))
 
 
 # ---- boards ----------------------------------------------------------------------------------------------------------
@@ -351,7 +342,7 @@ def module(kit: Kit, rng: Random, count: int, make: Look | None = None):
     words(kit, title, width * 0.45, 0.17, (width * rng.choice([-0.1, 0.1]), -edge + 0.13, top), ink)
     solder_side(kit, width, depth, 0.14)
     if rng.random() < 0.06:
-        kit.root.rotation_euler = [pi, 0, 0]
+        kit.rotate((180, 0, 0))
     elif rng.random() < 0.16:
         kit.loose_wires(((count - 1) / 2 * pitch, edge - 0.1, top + 0.25), 90, rng.sample(WIRE_COLOURS, 2), 6, 0.09,
                         0.5)
@@ -439,7 +430,7 @@ def grove_board(kit: Kit, rng: Random):
     colour = rng.choice(["#10357a", "#133f8c", "#0e0f10", "#a51417"])
     ink, top = kit.ink(), kit.circuit_board(width, depth, 0.14, colour, 0.2, 0.1, 0.25)
     for side in (-1, 1):
-        kit.plate(kit.rounded(0.7, depth + 0.5, 0.3), 0.16, (side * width * 0.25, 0, 0.138), kit.pcb(colour))
+        kit.plate(rounded(0.7, depth + 0.5, 0.3), 0.16, (side * width * 0.25, 0, 0.138), kit.pcb(colour))
         for y in (-1, 1):
             kit.cylinder(0.1, 0.17, (side * width * 0.25, y * (depth / 2 + 0.02), 0.135), kit.material("#c8c4b8", 0.6),
                          0)
@@ -488,7 +479,7 @@ def build_shield(kit: Kit, rng: Random):
 def signal_relay(kit: Kit, make: Look, at, turn, reed: bool):
     """A small DIP relay, or a thin single-row reed relay, with its rows of pins."""
     w, d, h = make.size
-    body, tin = group(kit, at, turn), kit.metal("#c8c8c0")
+    body, tin = kit.group(at, turn), kit.metal("#c8c8c0")
     cover = kit.material(make.colour, make.gloss, bump=0.05)
     body.box((w, d, h - 0.05), (0, 0, 0.05), cover, 0.04)
     body.box((w - 0.05, d - 0.05, 0.08), (0, 0, 0), kit.plastic("#1a1a1c" if kit.rng.random() < 0.5 else make.colour),
@@ -512,13 +503,8 @@ def breadboard(kit: Kit, columns: int) -> float:
     kit.box((width, 5.4, height), (0, 0, 0), kit.plastic(kit.rng.choice(["#efeee8", "#efeee8", "#e4e2d8", "#d8dde0"]),
                                                          0.45))
     rows = [side * y for side in (-1, 1) for y in (0.381, 0.635, 0.889, 1.143, 1.397, 2.05, 2.304)]
-    vertices, faces = [], []
-    for y in rows:
-        for i in range(columns):
-            x, n, r = (i - (columns - 1) / 2) * pitch, len(vertices), 0.05
-            vertices += [(x - r, y - r, 0), (x + r, y - r, 0), (x + r, y + r, 0), (x - r, y + r, 0)]
-            faces.append((n, n + 1, n + 2, n + 3))
-    kit.mesh(vertices, faces, (0, 0, height + 0.003), kit.material("#26262a", 0.8))
+    holes = [((i - (columns - 1) / 2) * pitch, y, 0.1, 0.1) for y in rows for i in range(columns)]
+    kit.rectangles(holes, 0, kit.material("#26262a", 0.8), (0, 0, height + 0.003))
     kit.box((width, 0.25, 0.004), (0, 0, height), kit.material("#a8a69c", 0.7), 0)
     for y, colour in ((1.85, "#1c55b0"), (2.5, "#c4161c"), (-1.85, "#c4161c"), (-2.5, "#1c55b0")):
         kit.box((width * 0.94, 0.04, 0.004), (0, y, height), kit.ink(colour), 0)
@@ -554,7 +540,7 @@ def ice_cube(kit: Kit, rng: Random, z: float):
     """A clear plug-in relay standing on its blades at ``z``."""
     w, d, h = rng.choice([(2.1, 2.8, 3.3), (2.1, 2.8, 3.3), (3.5, 3.5, 5.0), (1.3, 2.8, 2.9)])
     kit.box((w, d, 0.5), (0, 0, z), kit.plastic(rng.choice(["#17181a", "#17181a", "#8a1c1c", "#e4e0d0", "#1c4a8a"])))
-    innards(group(kit, (0, 0, z + 0.5), (0, 0, 90 if rng.random() < 0.4 and w == d else 0)), w - 0.2, d - 0.2, h - 0.6)
+    innards(kit.group((0, 0, z + 0.5), (0, 0, 90 if rng.random() < 0.4 and w == d else 0)), w - 0.2, d - 0.2, h - 0.6)
     cover = glass(rng.choice(["#f4f8f8", "#f4f8f8", "#e6ecec", "#f2d89c", "#e8b868"]))
     kit.box((w, d, h - 0.5), (0, 0, z + 0.5), cover, 0.1)
     ink = kit.ink(rng.choice(["#f0f0ee", "#16161a", "#16161a", "#1c3a8a"]))
@@ -601,14 +587,14 @@ def automotive(kit: Kit, rng: Random):
     kit.box((w, w, h), (0, 0, z), body, 0.12)
     kit.box((w + 0.12, w + 0.12, 0.4), (0, 0, z), body, 0.06)
     if rng.random() < 0.4:
-        kit.plate(kit.rounded(1.1, 1.9, 0.3), 0.14, (0, w / 2 + 0.04, z + h),
+        kit.plate(rounded(1.1, 1.9, 0.3), 0.14, (0, w / 2 + 0.04, z + h),
                   kit.metal() if rng.random() < .4 else body,
                   [(0, 0.45, 0.28)], (90, 0, 0))
     for x, y, heading in ((-.32, 0, 0), (.32, 0, 0), (0, -.32, 90), (0, .32, 90), (0, 0, 90)):
         kit.box((0.09, 0.63, 1.2), (x * w, y * w, 0), kit.metal(rng.choice(["#c8c6bc", "#b8925a"])), 0.03,
                 (0, 0, heading))
     ink = kit.ink(rng.choice(["#f0f0ee", "#c8c8c4", "#e8d8a0"]))
-    face = group(kit, (0, -w / 2 - 0.002, z + h * 0.55), (90, 0, 0))
+    face = kit.group((0, -w / 2 - 0.002, z + h * 0.55), (90, 0, 0))
     frame(face, 0.7, 0.3, (-0.35, -0.3, 0), ink, 0.04)
     for size, at in (((0.04, 0.5), (-0.35, 0.1)), ((0.04, 0.35), (-0.35, -0.65)), ((0.7, 0.04), (0.2, 0.3)),
                      ((0.04, 0.4), (0.55, 0.1)),
@@ -636,7 +622,7 @@ def build_industrial(kit: Kit, rng: Random):
     else:
         automotive(kit, rng)
     turn = rng.choices([(0, 0), (90, 0), (-90, 0), (0, 90), (0, -90), (180, 0)], [32, 14, 24, 13, 13, 4])[0]
-    kit.root.rotation_euler = [radians(a) for a in (*turn, 0)]
+    kit.rotate((*turn, 0))
 
 
 def build_solid_state(kit: Kit, rng: Random):
@@ -649,7 +635,7 @@ def build_solid_state(kit: Kit, rng: Random):
     width, length, high = rng.uniform(4.3, 4.6), rng.uniform(5.8, 6.3), rng.uniform(2.0, 2.5)
     colour = rng.choice(["#17181a", "#202124", "#e8e4d8", "#f0eee8", "#d8d4c4"])
     body, metal = kit.plastic(colour, 0.45), kit.metal(rng.choice(["#c0c2c4", "#a8acb0"]), 0.35)
-    base = kit.rounded(width, length, 0.15)
+    base = rounded(width, length, 0.15)
     kit.plate(base, 0.3, (0, 0, 0), metal, [(0, side * (length / 2 - 0.5), 0.23) for side in (-1, 1)])
     kit.box((width - 0.1, length - 2.0, high - 0.3), (0, 0, 0.3), body, 0.06)
     seat, covered = high * 0.55, rng.random() < 0.45
@@ -685,10 +671,10 @@ def build_solid_state(kit: Kit, rng: Random):
 
 VARIANTS = {
     "cube": build_cube,
-    "module_1": lambda kit, rng: module(kit, rng, 1),
-    "module_2": lambda kit, rng: module(kit, rng, 2),
-    "module_4": lambda kit, rng: module(kit, rng, 4),
-    "module_8": lambda kit, rng: module(kit, rng, 8),
+    "module_1": partial(module, count=1),
+    "module_2": partial(module, count=2),
+    "module_4": partial(module, count=4),
+    "module_8": partial(module, count=8),
     "shield": build_shield,
     "signal": build_signal,
     "industrial": build_industrial,

@@ -1,13 +1,16 @@
 """Stepper motors: 28BYJ-48 cans, NEMA 17 and 23 blocks, older tin cans, and motors beside their drivers.
 
-Every motor is built standing on its back, shaft along +z and wires towards −y; ``settle`` then lays it on the table.
+Every motor is built standing on its back, its shaft along +z, its wires towards −y; ``Kit.settled`` then rests it on the table.
 """
 from __future__ import annotations
 
-from math import acos, asin, atan2, cos, degrees, hypot, pi, radians, sin
+from functools import partial
+from math import cos, pi, radians, sin
 
-import bpy
-from mathutils import Matrix, Vector
+from mathutils import Vector
+
+from ..outlines import arc, chamfered, eared, rounded
+from ..wiring import ahead, harness, plug
 
 BYJ_WIRES = ["#e06a12", "#c4161c", "#e86fa0", "#e8c400", "#1c55b0"]
 PHASES = [["#141414", "#1f8a3c", "#c4161c", "#1c55b0"], ["#c4161c", "#1c55b0", "#1f8a3c", "#141414"],
@@ -15,115 +18,7 @@ PHASES = [["#141414", "#1f8a3c", "#c4161c", "#1c55b0"], ["#c4161c", "#1c55b0", "
 BLACK, WHITE = "#18191b", "#ecebe4"
 
 
-# ---- placing things ------------------------------------------------------------------------------------------------
-def settle(kit, build, roll: float = 0, tilt: float = 0, heading: float = 0, at=(0, 0)) -> Matrix:
-    """Builds one body, rolls it about its own axis, tilts it, rests it on the table; returns its frame."""
-    outer, frame = kit.root, bpy.data.objects.new("body", None)
-    bpy.context.scene.collection.objects.link(frame)
-    frame.parent, kit.root = outer, frame
-    build()
-    kit.root = outer
-    turned = (Matrix.Rotation(radians(heading), 4, "Z") @ Matrix.Rotation(radians(tilt), 4, "X")
-              @ Matrix.Rotation(radians(roll), 4, "Z"))
-    frame.matrix_basis = turned
-    bpy.context.view_layer.update()
-    low = min((thing.matrix_world @ Vector(corner)).z for thing in frame.children_recursive if thing.type != "EMPTY"
-              for corner in ([v.co for v in thing.data.vertices] if thing.type == "MESH" else thing.bound_box))
-    frame.matrix_basis = Matrix.Translation((at[0], at[1], -low)) @ turned
-    return frame.matrix_basis.copy()
-
-
-def harness(kit, start, out, colours, length: float = 8.0, radius: float = 0.06, bend: float | None = None,
-            turns: float = 0, sleeve: float = 0, tinned: bool = False, roots=None) -> tuple[float, float, float]:
-    """Wires that leave ``start`` along the vector ``out``, sink to the table and bend by ``bend`` degrees in all.
-
-    They lie side by side, or twisted with ``turns``; a black ``sleeve`` covers that share of them; ``roots`` are the
-    points where the single wires are soldered. Returns the far end as (x, y, heading)."""
-    rng = kit.rng
-    heading = degrees(atan2(out[1], out[0])) if hypot(out[0], out[1]) > 0.2 else rng.uniform(0, 360)
-    bend = rng.choice([-1, 1]) * rng.uniform(20, 170) if bend is None else bend
-    steps, fall = max(12, int(turns * 7)), rng.uniform(1.3, 2.5)
-    lead = Vector(start) + Vector(out) * min(0.4, length * 0.1)
-    lead.z = max(lead.z, radius)
-    x, y, z = lead
-    hang = 0.45 if out[2] > 0.6 else 0.0  # wires that leave upwards must clear the body before they sink
-    path = [Vector(start), lead]
-    for step in range(1, steps + 1):
-        heading += bend / steps + rng.uniform(-60, 60) / steps
-        x, y = x + length / steps * cos(radians(heading)), y + length / steps * sin(radians(heading))
-        sunk = fall * max(0, step / steps - hang) / (1 - hang)
-        path.append(Vector((x, y, max(radius, z * max(0, 1 - sunk) ** 1.5))))
-    count, side = len(colours), Vector((-sin(radians(heading)), cos(radians(heading)), 0))
-    last = len(path) - 1
-    for i, colour in enumerate(colours):
-        points = [Vector(roots[i]), Vector(roots[i]).lerp(path[0], 0.3) + Vector((0, 0, radius))] if roots else []
-        for k, point in enumerate(path):
-            along = (path[min(k + 1, last)] - path[max(k - 1, 0)]).normalized()
-            across = Vector((-along.y, along.x, 0)).normalized() if hypot(along.x, along.y) > 0.01 else side
-            if turns:
-                a = 2 * pi * (turns * k / last + i / count)
-                shift = across * cos(a) * radius + Vector((0, 0, radius * (1 + sin(a))))
-            else:
-                loose = rng.uniform(-0.7, 0.7) if 0 < k < last else 0
-                shift = across * radius * (2.1 * (i - (count - 1) / 2) * (0.8 if k < last else 1) + loose)
-                shift += Vector((0, 0, radius * rng.uniform(0, 1.5)))
-            points.append(point + shift)
-        kit.wire(points, radius, kit.plastic(colour, 0.4))
-        if tinned:
-            tip = points[-1] + (points[-1] - points[-2]).normalized() * 0.45
-            kit.wire([points[-1], (points[-1] + tip) / 2, tip], radius * 0.55, kit.metal("#c6c8c8"))
-    if sleeve:
-        thick = radius * (0.55 * count + 1)
-        covered = [p + Vector((0, 0, max(0, thick - p.z))) for p in path[:max(3, int(len(path) * sleeve))]]
-        kit.wire(covered, thick, kit.rubber())
-    return x, y, heading
-
-
-def ahead(end, distance: float) -> tuple[float, float]:
-    """The point ``distance`` beyond a harness's far end."""
-    return end[0] + distance * cos(radians(end[2])), end[1] + distance * sin(radians(end[2]))
-
-
-def plug(kit, end, count: int, colour: str = WHITE, pitch: float = 0.25):
-    """The crimp housing at a harness's far end, with its contact windows up."""
-    def build():
-        kit.box((count * pitch + 0.1, 0.75, 0.5), (0, 0, 0), kit.plastic(colour, 0.4), 0.03)
-        for i in range(count):
-            x = (i - (count - 1) / 2) * pitch
-            kit.box((pitch * 0.45, 0.4, 0.01), (x, 0.08, 0.5), kit.metal("#b9b4a6", 0.35), 0)
-            kit.box((pitch * 0.6, 0.02, 0.3), (x, -0.375, 0.1), kit.material("#0c0c0e", 0.8), 0)
-    settle(kit, build, 0, 0, end[2] + 90, ahead(end, 0.35))
-
-
-# ---- outlines and fittings -----------------------------------------------------------------------------------------
-def arc(x: float, y: float, radius: float, start: float, stop: float, steps: int = 16):
-    """Points on a circle from ``start`` to ``stop`` degrees."""
-    angles = [radians(start + (stop - start) * i / steps) for i in range(steps + 1)]
-    return [(x + radius * cos(a), y + radius * sin(a)) for a in angles]
-
-
-def eared(radius: float, reach: float, ear: float, flared: bool):
-    """A disc with two ears at ±reach, as straight tabs or flared tangentially into the disc."""
-    turn = degrees(acos((radius - ear) / reach)) if flared else 90
-    join = turn if flared else degrees(asin(ear / radius))
-    return (arc(reach, 0, ear, -turn, turn) + arc(0, 0, radius, join, 180 - join, 24)
-            + arc(-reach, 0, ear, 180 - turn, 180 + turn) + arc(0, 0, radius, 180 + join, 360 - join, 24))
-
-
-def chamfered(width: float, cut: float):
-    """A square whose corners are cut off."""
-    w, c = width / 2, width / 2 - cut
-    return [(w, -c), (w, c), (c, w), (-c, w), (-w, c), (-w, -c), (-c, -w), (c, -w)]
-
-
-def prism(kit, outline, height: float, at, material, holes=(), bevel: float = 0.0):
-    """A plate whose straight sides are shaded flat, so that its corners stay crisp."""
-    thing = kit.plate(outline, height, at, material, holes, bevel=bevel)
-    for spline in thing.data.splines:
-        spline.use_smooth = False
-    return thing
-
-
+# ---- fittings ------------------------------------------------------------------------------------------------------
 def shaft(kit, radius: float, length: float, at, material, flats: int = 0):
     """A shaft whose upper two thirds are milled flat on one or two sides."""
     if not flats:
@@ -143,7 +38,7 @@ def gear(kit, radius: float, teeth: int, height: float, at, material):
         for part, depth in ((0.0, 0.86), (0.2, 1.0), (0.5, 1.0), (0.7, 0.86)):
             a = 2 * pi * (i + part) / teeth
             outline.append((radius * depth * cos(a), radius * depth * sin(a)))
-    prism(kit, outline, height, at, material)
+    kit.prism(outline, height, at, material)
 
 
 def fitting(kit, rng, z: float, bore: float):
@@ -239,7 +134,9 @@ def byj(kit, rng, board: bool | None = None):
     up = rng.choice(["shaft", "shaft", "back", "side"])
     roll, tilt = {"shaft": (0, 0), "back": (180, 180 - rng.uniform(0, 24)),
                   "side": (rng.choice([90, 180, 270]) + rng.uniform(-8, 8), 90)}[up]
-    frame = settle(kit, lambda: byj_body(kit, rng, cap, rng.random() < 0.9), roll, tilt, rng.uniform(0, 360))
+    with kit.settled(roll, tilt, rng.uniform(0, 360)) as motor:
+        byj_body(kit, rng, cap, rng.random() < 0.9)
+    frame = motor.matrix_basis
     start, out = frame @ Vector((0, -1.7, 0.9)), frame.to_3x3() @ Vector((0, -1, 0))
     board = rng.random() < 0.4 if board is None else board
     length = rng.uniform(3, 6) if board else rng.uniform(3.5, 8.5)
@@ -247,7 +144,8 @@ def byj(kit, rng, board: bool | None = None):
     end = harness(kit, start, out, BYJ_WIRES, length, rng.uniform(0.055, 0.075), bend)
     plug(kit, end, 5)
     if board:
-        settle(kit, lambda: uln_board(kit, rng), 0, 0, end[2] + 90 + rng.uniform(-25, 25), ahead(end, 2.6))
+        with kit.settled(0, 0, end[2] + 90 + rng.uniform(-25, 25), ahead(end, 2.6)):
+            uln_board(kit, rng)
 
 
 # ---- NEMA 17 and 23 ------------------------------------------------------------------------------------------------
@@ -269,10 +167,10 @@ def nema_caps(kit, rng, size: float, length: float):
     rear = black if front is black or rng.random() < 0.35 else alloy
     steel = kit.material("#3a3b3d", 0.45, metallic=0.7) if rng.random() < 0.2 else black
     cap, cut = min(0.9 * s, length * 0.28), rng.uniform(0.25, 0.5) * s
-    prism(kit, chamfered(size, cut), cap, (0, 0, 0), rear, bevel=0.03)
-    prism(kit, chamfered(size * 0.985, cut * rng.uniform(1.3, 2.2)), length - 2 * cap, (0, 0, cap), steel)
-    prism(kit, chamfered(size, cut), cap * 0.8, (0, 0, length - cap * 0.8), front, bevel=0.03)
-    prism(kit, chamfered(size * 0.99, cut * 1.5), cap * 0.2, (0, 0, length - cap), front)
+    kit.prism(chamfered(size, cut), cap, (0, 0, 0), rear, bevel=0.03)
+    kit.prism(chamfered(size * 0.985, cut * rng.uniform(1.3, 2.2)), length - 2 * cap, (0, 0, cap), steel)
+    kit.prism(chamfered(size, cut), cap * 0.8, (0, 0, length - cap * 0.8), front, bevel=0.03)
+    kit.prism(chamfered(size * 0.99, cut * 1.5), cap * 0.2, (0, 0, length - cap), front)
     far, dark = size * (0.366 if size < 5 else 0.418), kit.material("#121214", 0.7)
     bolt = rng.choice([kit.metal("#c4c6c8"), kit.material("#1c1c1e", 0.4, metallic=0.6)])
     for x in (-far, far):
@@ -324,7 +222,7 @@ def nema_holder(kit, rng, size: float, length: float):
     thick, wide = (0.5, size + 0.8) if printed else (0.3, size + 0.5)
     far, boss = size * (0.366 if size < 5 else 0.418), (1.15 if size < 5 else 1.95)
     spots = [(x, y, 0.17) for x in (-far, far) for y in (-far, far)]
-    kit.plate(kit.rounded(wide, wide, 0.2), thick, (0, 0, length), skin, [(0, 0, boss), *spots], bevel=0.03)
+    kit.plate(rounded(wide, wide, 0.2), thick, (0, 0, length), skin, [(0, 0, boss), *spots], bevel=0.03)
     for x, y, _ in spots:
         kit.screw(0.28, (x, y, length + thick), head="hex")
     foot, deep = wide / 2 - thick / 2, rng.uniform(0.7, 1.1) * 5
@@ -337,7 +235,7 @@ def nema_holder(kit, rng, size: float, length: float):
             c, s = cos(-pi / 2 * quarter), sin(-pi / 2 * quarter)
             outline += [(px * c - py * s, px * s + py * c) for px, py in [(-1, 1), *slot[::-1]]]
         rail = kit.metal(rng.choice(["#c6c9cb", "#c6c9cb", "#232426"]), 0.35)
-        prism(kit, outline, long, (x, rng.uniform(-1, 1), length - long * rng.uniform(0.4, 0.7)), rail)
+        kit.prism(outline, long, (x, rng.uniform(-1, 1), length - long * rng.uniform(0.4, 0.7)), rail)
 
 
 def nema_body(kit, rng, size: float, length: float, up: str, holder: bool = False):
@@ -354,7 +252,7 @@ def nema_body(kit, rng, size: float, length: float, up: str, holder: bool = Fals
         return
     if rng.random() < (0.35 if size > 5 else 0.08):
         tall, r, skin = rng.uniform(2.5, 5) * s, size * 0.46, kit.metal(rng.choice(["#bfc2c4", "#3a3b3d"]), 0.35)
-        prism(kit, chamfered(size, 0.3), 0.5, (0, 0, length), skin, bevel=0.03)
+        kit.prism(chamfered(size, 0.3), 0.5, (0, 0, length), skin, bevel=0.03)
         kit.cylinder(r, tall, (0, 0, length + 0.5), skin, 0.08)
         for share in (0.2, 0.75):
             kit.ring(r * 1.01, r * 0.95, 0.06, (0, 0, length + 0.5 + tall * share), kit.material("#2a2b2d", 0.6))
@@ -375,12 +273,16 @@ def nema(kit, rng, size: float, length: float, wires: bool | None = None):
     up = "lying" if holder else up
     roll = 270 if holder else rng.choice([90, 180, 270])
     roll, tilt = {"shaft": (0, 0), "lying": (roll, 90), "back": (0, 180)}[up]
-    frame = settle(kit, lambda: nema_body(kit, rng, size, length, up, holder), roll, tilt, rng.uniform(0, 360))
+    with kit.settled(roll, tilt, rng.uniform(0, 360)) as motor:
+        nema_body(kit, rng, size, length, up, holder)
+    frame = motor.matrix_basis
     if not (rng.random() < 0.7 if wires is None else wires):
         return None
     start, out = frame @ Vector((0, -size / 2 - 0.4, 0.4)), frame.to_3x3() @ Vector((0, -1, 0))
     if rng.random() < 0.5:
-        settle_plug(kit, frame, size)
+        with kit.moved() as inside:  # the motor: the housing is pushed into its socket
+            inside.matrix_basis = frame
+            kit.box((1.4, 0.5, 0.4), (0, -size / 2 - 0.55, 0.22), kit.plastic(WHITE, 0.4), 0.04)
     thick = 0.075 if size < 5 else 0.1
     sleeve = rng.choice([0, 0, 0.6, 0.85]) if size < 5 else rng.choice([0, 0.6, 0.85, 0.85])
     tinned = rng.random() < 0.4
@@ -390,15 +292,6 @@ def nema(kit, rng, size: float, length: float, wires: bool | None = None):
     if not tinned:
         plug(kit, end, rng.choice([4, 6]), rng.choice([WHITE, "#151515"]))
     return end
-
-
-def settle_plug(kit, frame, size: float):
-    """The cable's housing pushed into the motor's socket."""
-    outer, kit.root = kit.root, bpy.data.objects.new("plug", None)
-    bpy.context.scene.collection.objects.link(kit.root)
-    kit.root.parent, kit.root.matrix_basis = outer, frame
-    kit.box((1.4, 0.5, 0.4), (0, -size / 2 - 0.55, 0.22), kit.plastic(WHITE, 0.4), 0.04)
-    kit.root = outer
 
 
 def nema17(kit, rng):
@@ -450,7 +343,7 @@ def linear_body(kit, rng, r: float, tall: float):
     long = rng.uniform(3, 8)
     kit.lathe([(0, 0), (r - 0.05, 0), (r, 0.05), (r, tall), (0, tall)], (0, 0, 0), tin)
     kit.ring(r * 1.01, r * 0.9, 0.06, (0, 0, tall * 0.5), kit.material("#2a2b2d", 0.6))
-    kit.plate(kit.rounded(2.3 * r, 2.3 * r, 0.15), 0.1, (0, 0, tall), steel, [(r * 0.9, r * 0.9, 0.12)])
+    kit.plate(rounded(2.3 * r, 2.3 * r, 0.15), 0.1, (0, 0, tall), steel, [(r * 0.9, r * 0.9, 0.12)])
     kit.box((0.1, 2.0 * r, long + 0.2), (r * 1.15, 0, tall), steel, 0.02)
     kit.box((r * 1.6, 1.6 * r, 0.1), (r * 0.4, 0, tall + long + 0.1), steel, 0.02)
     thread(kit, rng.uniform(0.12, 0.2), long, tall + 0.1, kit.metal("#c2c5c8", 0.2))
@@ -464,15 +357,17 @@ def round_can(kit, rng):
     """A round tin-can stepper, or a lead-screw stepper from a drive."""
     if rng.random() < 0.25:
         r, tall = rng.uniform(0.75, 1.3), rng.uniform(0.9, 1.8)
-        up, build = "lying", lambda: linear_body(kit, rng, r, tall)
+        up, build = "lying", partial(linear_body, kit, rng, r, tall)
     else:
         r = rng.uniform(1.7, 2.8)
         tall = r * rng.uniform(0.6, 1.2)
         up, pinion = rng.choice(["shaft", "shaft", "back", "back", "lying"]), rng.random() < 0.55
-        build = lambda: can_body(kit, rng, r, tall, pinion)
+        build = partial(can_body, kit, rng, r, tall, pinion)
     roll, tilt = {"shaft": (0, 0), "lying": (rng.choice([90, 180, 270]), 90),
                   "back": (180, 180 - rng.uniform(0, 20))}[up]
-    frame = settle(kit, build, roll, tilt, rng.uniform(0, 360))
+    with kit.settled(roll, tilt, rng.uniform(0, 360)) as motor:
+        build()
+    frame = motor.matrix_basis
     start, out = frame @ Vector((0, -r - 0.2, tall * 0.5)), frame.to_3x3() @ Vector((0, -1, 0))
     colours = rng.sample(["#c4161c", "#141414", "#e8b400", "#e06a12", "#1c55b0", "#f2f2f2", "#7a4a21"],
                          rng.choice([4, 4, 5, 6]))
@@ -531,9 +426,9 @@ def with_driver(kit, rng):
     if kind == "uln":
         return byj(kit, rng, True)
     end = nema(kit, rng, 4.23, rng.uniform(2.2, 4.8), True)
-    build, gap = {"carrier": (lambda: carrier(kit, rng), 1.8), "shield": (lambda: shield(kit, rng), 3.8),
-                  "box": (lambda: driver_box(kit, rng), 5.0)}[kind]
-    settle(kit, build, 0, 0, end[2] + 90 + rng.choice([0, 180]), ahead(end, gap))
+    build, gap = {"carrier": (carrier, 1.8), "shield": (shield, 3.8), "box": (driver_box, 5.0)}[kind]
+    with kit.settled(0, 0, end[2] + 90 + rng.choice([0, 180]), ahead(end, gap)):
+        build(kit, rng)
 
 
 VARIANTS = {

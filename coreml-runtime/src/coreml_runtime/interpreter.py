@@ -1,17 +1,19 @@
 """Runs a graph of operations with PyTorch on the CPU: what ML Programs and neural networks have in common.
 
 The graph is walked as `torch.fx.Interpreter` walks one: `run` goes through the operations in order, `run_node` computes
-one of them with the function that was looked up for it when the model was loaded.
+one of them with the function that was looked up for it when the model was loaded. To look inside a run, stop it with
+`until`, watch it with `observe`, or override `run_node`.
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .errors import CoreMLRuntimeError, ModelRunError, first_line
 from .mil_ops import Operator
 
 BATCH_SIZE = 4
@@ -50,6 +52,13 @@ class Node:
             yield from [name] if isinstance(name, str) else name
 
 
+Until = Callable[[Node, Mapping[str, Any]], bool]
+"""Whether a run stops before an operation, given the values known so far by name."""
+
+Observe = Callable[[Node, dict[str, Any]], None]
+"""Looks at the values known after an operation, by name."""
+
+
 class Interpreter:
     """A graph of operations, its weights converted and ready to run. Subclasses fill in the attributes.
 
@@ -78,32 +87,48 @@ class Interpreter:
         return {}
 
     @torch.inference_mode()
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    def run(self, inputs: Mapping[str, Tensor], until: Until | None = None, observe: Observe | None = None
+            ) -> dict[str, Any]:
         """The outputs, by name, for `inputs`: float32 or int32 tensors by name.
 
         Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
+
+        Args:
+            until: asked with each operation and the values known before it. At the first True the run stops, that
+                operation is not computed, and these values are returned by name in place of the outputs; those that
+                no later operation needs are gone.
+            observe: called with each operation and the values known after it, before any of them is freed.
+
+        Raises:
+            ModelRunError: an operation failed.
         """
         values = self._start(inputs)
         for node in self.nodes:
+            if until and until(node, values):
+                return values
             self.run_node(node, values)
-            for name in node.last_used:
-                del values[name]
-        return {name: values[name] for name in self.outputs}
+            if observe:
+                observe(node, values)
+            _free(node, values)
+        return self._outputs(values)
 
     def run_node(self, node: Node, values: dict[str, Any]) -> None:
-        """Compute one operation from `values`, and add what it makes to them."""
-        arguments = dict(node.parameters)
-        for keyword, name in node.tensors.items():
-            arguments[keyword] = values[name] if isinstance(name, str) else [values[n] for n in name]
-        for keyword, name in node.computed.items():
-            arguments[keyword] = values[name].tolist()
+        """Compute one operation from `values`, and add what it makes to them. A subclass may override it.
+
+        Raises:
+            ModelRunError: the operation failed; it names the operation and the shapes that it got.
+        """
         try:
-            results = node.operator.compute(**arguments)
-        except Exception as error:
-            error.add_note(f"while running {node.op_type} '{node.name}' of {self.file}")
+            results = node.operator.compute(**_arguments(node, values))
+            made = dict(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+        except CoreMLRuntimeError:  # from an operation inside this one, which is named already
             raise
-        results = results if isinstance(results, tuple) else (results,)
-        for name, result in zip(node.outputs, results, strict=True):
+        except Exception as error:
+            raise ModelRunError(
+                f"{self.file}: the {node.op_type} '{node.name}' cannot be computed from {_shapes(node, values)} "
+                f"({first_line(error)}); give inputs of the shapes that the model was made for, or export it again"
+            ) from error
+        for name, result in made.items():
             if node.op_type in KEEPING:
                 values[name] = result
                 continue
@@ -124,35 +149,40 @@ class Interpreter:
         the values must be the same. A shape that is fixed in the program, or an operation across the
         first axis, such as a softmax over it, shows here.
         """
-        if any(not shape or shape[0] != 1 for shape in self.input_shapes.values()) or not all(
-                isinstance(n, int) for shape in self.input_shapes.values() for n in shape):
+        if not all(shape and shape[0] == 1 and all(isinstance(n, int) for n in shape)
+                   for shape in self.input_shapes.values()):
             return False
         noise = torch.Generator().manual_seed(0)
         stack = {name: torch.rand((BATCH_SIZE, *shape[1:]), generator=noise) * 255
                  for name, shape in self.input_shapes.items()}
-        known = dict(self.overflows)
-        runs = [stack, *({name: x[i:i + 1] for name, x in stack.items()} for i in range(BATCH_SIZE))]
+        overflows = dict(self.overflows)
         try:
-            with torch.inference_mode():
-                runs = [self._start(inputs) for inputs in runs]
-                for node in self.nodes:
-                    for values in runs:
-                        self.run_node(node, values)
-                    if not all(_same(*(values[name] for values in runs), axis=self.batch_axis)
-                               for name in node.outputs):
-                        return False
-                    for name in node.last_used:
-                        for values in runs:
-                            del values[name]
-        except (RuntimeError, IndexError, ValueError):
+            alone = [self._start({name: x[i:i + 1] for name, x in stack.items()}) for i in range(BATCH_SIZE)]
+            self.run(stack, observe=functools.partial(self._compare, alone))
+            return True
+        except (_NotTheSame, ModelRunError):
             return False
-        finally:  # what noise does is no news
+        finally:  # overflows of noise are of no interest
             self.overflows.clear()
-            self.overflows.update(known)
-        return True
+            self.overflows.update(overflows)
+
+    def _compare(self, alone: list[dict[str, Any]], node: Node, together: dict[str, Any]) -> None:
+        """Compute an operation for each of the inputs alone too, and raise `_NotTheSame` where the values differ."""
+        for values in alone:
+            self.run_node(node, values)
+        if not all(_same(together[name], [values[name] for values in alone], self.batch_axis)
+                   for name in node.outputs):
+            raise _NotTheSame
+        for values in alone:
+            _free(node, values)
 
     def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The values known before the first operation: constants and inputs."""
         return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
+
+    def _outputs(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What `run` answers with, after the last operation."""
+        return {name: values[name] for name in self.outputs}
 
     def _rounded(self, value: Any) -> Any:
         if self.round_to_float16 and isinstance(value, Tensor) and value.is_floating_point():
@@ -167,29 +197,52 @@ class Interpreter:
                 seen.add(name)
 
 
+class _NotTheSame(Exception):
+    """A value computed for stacked inputs differs from those of the inputs alone."""
+
+
+def _arguments(node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The keyword arguments of an operation's function."""
+    tensors = {keyword: values[name] if isinstance(name, str) else [values[n] for n in name]
+               for keyword, name in node.tensors.items()}
+    return node.parameters | tensors | {keyword: values[name].tolist() for keyword, name in node.computed.items()}
+
+
+def _shapes(node: Node, values: Mapping[str, Any]) -> str:
+    """The shapes of the tensors that an operation reads, by name, for an error message."""
+    return ", ".join(f"'{name}' {tuple(getattr(values.get(name), 'shape', ()))}" for name in node.inputs) or "nothing"
+
+
+def _free(node: Node, values: dict[str, Any]) -> None:
+    for name in node.last_used:
+        del values[name]
+
+
 def _overflows(exact: Any, rounded: Any) -> bool:
     """Whether rounding a result to float16 has made infinity of a number."""
-    if not (isinstance(exact, Tensor) and exact.is_floating_point() and exact.numel()):
+    if not (isinstance(exact, Tensor) and exact.is_floating_point()):
         return False
     if _largest(rounded) < torch.inf:  # one pass over the values, and nearly always the only one
         return False
     return bool((torch.isinf(rounded) & torch.isfinite(exact)).any())
 
 
-def _same(together: Any, *alone: Any, axis: int) -> bool:
-    """Whether a value computed for inputs stacked is that of each input, one after the other."""
+def _same(together: Any, alone: list[Any], axis: int) -> bool:
+    """Whether a value computed for stacked inputs is that of each input, one after the other along `axis`."""
     if isinstance(together, list):
         return len(together) == sum(map(len, alone))
     alone = [torch.atleast_1d(value) for value in alone]
-    lengths = [value.shape[axis] for value in alone]
-    if together.ndim != alone[0].ndim or together.shape[axis] != sum(lengths):
+    if not (together.ndim == alone[0].ndim > axis and together.shape[axis] == sum(x.shape[axis] for x in alone)):
         return False
     limit = BATCH_TOLERANCE * max(_largest(value) for value in alone)
+    pieces = together.split([value.shape[axis] for value in alone], axis)
     return all(piece.shape == value.shape and _largest(piece.float() - value.float()) <= limit
-               for piece, value in zip(together.split(lengths, axis), alone))
+               for piece, value in zip(pieces, alone))
 
 
 def _largest(value: Tensor) -> float:
-    """The largest absolute value, in one pass over the values; NaN where one is NaN."""
+    """The largest absolute value, in one pass over the values: NaN where one is NaN, 0 where there are none."""
+    if not value.numel():
+        return 0.0
     in_memory = sorted(range(value.ndim), key=value.stride, reverse=True)  # in any other order it takes ten times as long
     return max(abs(end.item()) for end in torch.aminmax(value.float().permute(in_memory).flatten()))

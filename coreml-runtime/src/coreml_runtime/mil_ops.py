@@ -243,6 +243,7 @@ def conv_transpose(x: Tensor, weight: Tensor, strides: list[int], dilations: lis
 @operator
 def max_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[int], pad_type: str,
              ceil_mode: bool = False) -> Tensor:
+    """`x` [N, C, *size]: 1, 2 or 3 spatial axes, with `pad` [before, after, ...] of minus infinity."""
     amounts = padding(x, kernel_sizes, strides, pad_type, pad)
     if not is_symmetric(amounts) or any(2 * n > k for n, k in zip(amounts[::2], kernel_sizes)):
         x, amounts = pad_spatial(x, amounts, -math.inf), [0] * len(amounts)
@@ -252,6 +253,7 @@ def max_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[i
 @operator
 def avg_pool(x: Tensor, kernel_sizes: list[int], strides: list[int], pad: list[int], pad_type: str,
              ceil_mode: bool = False, exclude_padding_from_average: bool = False) -> Tensor:
+    """`x` [N, C, *size]: 1, 2 or 3 spatial axes, with `pad` [before, after, ...] of zeros, which count or do not."""
     amounts = padding(x, kernel_sizes, strides, pad_type, pad)
     average = _AVG_POOL[len(kernel_sizes)]
     if is_symmetric(amounts) and all(2 * n <= k for n, k in zip(amounts[::2], kernel_sizes)):
@@ -294,11 +296,13 @@ def crop(x: Tensor, crop_height: list[int], crop_width: list[int]) -> Tensor:
 @operator
 def batch_norm(x: Tensor, mean: Tensor, variance: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None,
                epsilon: float = 1e-5) -> Tensor:
+    """`x` [N, C, ...] normalized with statistics and parameters [C]."""
     return F.batch_norm(x, mean, variance, gamma, beta, eps=epsilon)
 
 
 @operator
 def instance_norm(x: Tensor, gamma: Tensor | None = None, beta: Tensor | None = None, epsilon: float = 1e-5) -> Tensor:
+    """`x` [N, C, ...] normalized over all axes but the first two, with parameters [C]."""
     return F.instance_norm(x, weight=gamma, bias=beta, eps=epsilon)
 
 
@@ -322,6 +326,7 @@ def l2_norm(x: Tensor, epsilon: float = 1e-6) -> Tensor:
 
 @operator
 def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """`x` [N, C, ...] divided by a power of its mean square over `size` neighbouring channels."""
     return F.local_response_norm(x, size, alpha, beta, k)
 
 
@@ -335,6 +340,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 @operator
 def matmul(x: Tensor, y: Tensor, transpose_x: bool = False, transpose_y: bool = False) -> Tensor:
+    """`x` [..., N, K] times `y` [..., K, M], their last two axes swapped first where that is asked for."""
     return torch.matmul(x.mT if transpose_x else x, y.mT if transpose_y else y)
 
 
@@ -345,6 +351,7 @@ def einsum(values: list[Tensor], equation: str) -> Tensor:
 
 @operator
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
+    """`query` [B, ..., L, E], `key` [B, ..., S, E], `value` [B, ..., S, V] and `attn_mask` [..., L, S]: [B, ..., L, V]."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask)
 
 
@@ -356,6 +363,7 @@ def _axes(x: Tensor, axes: list[int] | None) -> list[int]:
 
 @operator
 def reduce_mean(x: Tensor, axes: list[int] | None = None, keep_dims: bool = False) -> Tensor:
+    """`x` without `axes` (None: all), or (`keep_dims`) with size 1 there; the reductions below alike."""
     return torch.mean(x, _axes(x, axes), keep_dims)
 
 
@@ -408,16 +416,19 @@ def reduce_log_sum_exp(x: Tensor, axes: list[int] | None = None, keep_dims: bool
 
 @operator
 def reduce_argmax(x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32") -> Tensor:
+    """Where the largest value along `axis` is; that axis goes, or (`keep_dims`) has size 1."""
     return torch.argmax(x, axis, keep_dims).to(TORCH_DTYPES[output_dtype])
 
 
 @operator
 def reduce_argmin(x: Tensor, axis: int = -1, keep_dims: bool = False, output_dtype: str = "int32") -> Tensor:
+    """Where the smallest value along `axis` is; that axis goes, or (`keep_dims`) has size 1."""
     return torch.argmin(x, axis, keep_dims).to(TORCH_DTYPES[output_dtype])
 
 
 @operator
 def argsort(x: Tensor, axis: int = -1, ascending: bool = False) -> Tensor:
+    """The positions along `axis` that sort `x`, of its shape."""
     return torch.argsort(x, dim=axis, descending=not ascending, stable=True).int()
 
 
@@ -453,6 +464,7 @@ def reshape(x: Tensor, shape: list[int]) -> Tensor:
 
 @operator
 def flatten2d(x: Tensor, axis: int = 1) -> Tensor:
+    """[d₀, …, dₙ] to [d₀ … dₐ₋₁, dₐ … dₙ], cut before `axis`."""
     return x.reshape(math.prod(x.shape[:axis]), -1)
 
 
@@ -476,6 +488,7 @@ def squeeze(x: Tensor, axes: list[int] | None = None) -> Tensor:
 
 @operator
 def concat(values: list[Tensor], axis: int, interleave: bool = False) -> Tensor:
+    """`values` along `axis`, one after the other or (`interleave`) one element of each in turn."""
     if interleave:
         axis %= values[0].ndim
         return torch.stack(values, axis + 1).flatten(axis, axis + 1)
@@ -496,6 +509,7 @@ def split(x: Tensor, axis: int, num_splits: int | None = None, split_sizes: list
 
 @operator
 def tile(x: Tensor, reps: list[int]) -> Tensor:
+    """`x` repeated as often along each axis."""
     return x.repeat(reps)
 
 
@@ -556,6 +570,7 @@ def gather(x: Tensor, indices: Tensor, axis: int = 0, batch_dims: int = 0, valid
 
 @operator
 def gather_along_axis(x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool = False) -> Tensor:
+    """`indices` has the shape of `x` but for `axis`, and so has the result."""
     return torch.take_along_dim(x, indices.long() % x.shape[axis], axis)
 
 
@@ -615,11 +630,13 @@ def band_part(x: Tensor, lower: int = -1, upper: int = -1) -> Tensor:
 
 @operator
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:
+    """[N, C r², H, W] to [N, C, H r, W r]; the block varies fastest along the channels."""
     return F.pixel_shuffle(x, upscale_factor)
 
 
 @operator
 def pixel_unshuffle(x: Tensor, downscale_factor: int) -> Tensor:
+    """The inverse of `pixel_shuffle`."""
     return F.pixel_unshuffle(x, downscale_factor)
 
 
@@ -674,11 +691,13 @@ def fill(shape: list[int], value: float = 0.0) -> Tensor:
 
 @operator
 def fill_like(ref_tensor: Tensor, value: float = 0.0) -> Tensor:
+    """`value` everywhere, in the shape of `ref_tensor`."""
     return torch.full(ref_tensor.shape, value)
 
 
 @operator
 def range_1d(end: float, start: float, step: float) -> Tensor:
+    """[n]: from `start` up to `end`, which is excluded."""
     values = torch.arange(start, end, step)
     return values if values.is_floating_point() else values.int()
 
@@ -686,6 +705,7 @@ def range_1d(end: float, start: float, step: float) -> Tensor:
 @operator
 def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value: float = 1, off_value: float = 0
             ) -> Tensor:
+    """`indices` with a new `axis` of `one_hot_vector_size`."""
     axis %= indices.ndim + 1
     classes = torch.arange(one_hot_vector_size).reshape(-1, *[1] * (indices.ndim - axis))
     values = torch.where(indices.unsqueeze(axis) == classes, on_value, off_value)
@@ -756,6 +776,7 @@ def upsample_bilinear(x: Tensor, scale_factor_height: float = 1, scale_factor_wi
 
 @operator
 def upsample_nearest_neighbor(x: Tensor, scale_factor_height: float = 1, scale_factor_width: float = 1) -> Tensor:
+    """Resize the last two axes of `x` by factors, the sizes rounded down."""
     height, width = x.shape[-2:]
     return resize_nearest_neighbor(x, int(height * scale_factor_height), int(width * scale_factor_width))
 
@@ -814,6 +835,7 @@ def _along(parameter: Tensor | None, x: Tensor, axis: int | None) -> Tensor | fl
 @operator
 def quantize(input: Tensor, scale: Tensor, output_dtype: str, zero_point: Tensor | None = None,
              axis: int | None = None) -> Tensor:
+    """`input` over `scale` plus `zero_point`, each one number or, along `axis`, a vector: integers of 8 bits."""
     low, high = (0, 255) if output_dtype == "uint8" else (-128, 127)
     steps = torch.round(input / _along(scale, input, axis)) + _along(zero_point, input, axis)
     return steps.clamp(low, high).int()
@@ -821,6 +843,7 @@ def quantize(input: Tensor, scale: Tensor, output_dtype: str, zero_point: Tensor
 
 @operator
 def dequantize(input: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None) -> Tensor:
+    """The inverse of `quantize`, with the same parameters."""
     return (input - _along(zero_point, input, axis)) * _along(scale, input, axis)
 
 

@@ -11,14 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from . import neural_network, threads
-from .errors import InputError, ModelFileError
-from .imports import import_coremltools
+from . import threads
+from .errors import InputError, ModelFileError, quoted
 from .interpreter import BATCH_SIZE, Interpreter
-from .ml_program import MLProgram, check_operators
-from .neural_network import NeuralNetwork
-from .pipeline import KINDS as PIPELINES
 from .pipeline import Pipeline
+from .reading import choose_function, read_program, read_spec
 
 ComputePrecision = Literal["float32", "float16"]
 Prediction = dict[str, Any]
@@ -147,6 +144,8 @@ class Model:
         output_names: the keys of a prediction.
         class_labels: a classifier's labels in the order of training; empty for other models.
         metadata: author, license, version, description.
+        program: what computes the answers: walk through its `nodes`, or look inside a run with
+            `program.run(inputs, until, observe)`, whose inputs are those of `ImageInput.to_tensor`.
     """
 
     def __init__(self, path: Path, description: Any, program: Interpreter | Pipeline,
@@ -160,22 +159,17 @@ class Model:
             description.metadata.shortDescription, dict(description.metadata.userDefined))
         self.class_labels = program.class_labels
         self._outputs = {feature.name: feature.type for feature in description.output}
-        self._program = program
+        self.program = program
 
     def __repr__(self) -> str:
         inputs, outputs = ", ".join(self.input_description), ", ".join(self.output_names)
         return f"<Core ML model {self.path.name}: {inputs} -> {outputs}>"
 
     @property
-    def program(self) -> Interpreter | Pipeline:
-        """The program itself, to walk through, or to record with one of PyTorch's exporters."""
-        return self._program
-
-    @property
     def overflows(self) -> dict[str, str]:
         """Operations with a result beyond float16's largest number, 65504, in any prediction so far: the operator by the
         operation's name. Empty for a model that is computed in float32."""
-        return dict(self._program.overflows)
+        return dict(self.program.overflows)
 
     @property
     def image_inputs(self) -> list[ImageInput]:
@@ -204,7 +198,7 @@ class Model:
 
     def _run_all(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
         """The answers to inputs, stacked where the program allows it."""
-        size = BATCH_SIZE if len(inputs) >= BATCH_SIZE and self._program.is_batchable else 1
+        size = BATCH_SIZE if len(inputs) >= BATCH_SIZE and self.program.is_batchable else 1
         whole = len(inputs) - len(inputs) % size  # the rest one by one: weights are packed for these two sizes only
         stacks = [inputs[i:i + size] for i in range(0, whole, size)] + [[each] for each in inputs[whole:]]
         return [answer for stack in stacks for answer in self._run(stack)]
@@ -215,7 +209,7 @@ class Model:
                              f"not {_type_name(data)}")
         expected = self.input_description
         if data.keys() != expected.keys():
-            raise InputError(f"{self.path.name}: the inputs are {_quoted(expected)}, not {_quoted(data)}")
+            raise InputError(f"{self.path.name}: the inputs are {quoted(expected)}, not {quoted(data)}")
         try:
             return {name: each.to_tensor(data[name]) for name, each in expected.items()}
         except InputError as error:
@@ -225,9 +219,9 @@ class Model:
         """The answers to inputs, which are stacked along the first axis if there are several."""
         threads.adapt()
         if len(inputs) == 1:
-            outputs = self._program.run(inputs[0])
+            outputs = self.program.run(inputs[0])
             return [{name: self._answer(name, outputs[name], None) for name in self.output_names}]
-        outputs = self._program.run({name: torch.cat([each[name] for each in inputs]) for name in inputs[0]})
+        outputs = self.program.run({name: torch.cat([each[name] for each in inputs]) for name in inputs[0]})
         return [{name: self._answer(name, outputs[name], i) for name in self.output_names} for i in range(len(inputs))]
 
     def _answer(self, name: str, value: Any, index: int | None) -> Any:
@@ -267,110 +261,10 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     if compute_precision not in ("float32", "float16"):
         raise ValueError(f"compute_precision is \"float32\" or \"float16\", not {compute_precision!r}")
     path = Path(path)
-    _check_path(path)
-    coremltools = import_coremltools()
-    try:
-        if path.is_dir():
-            package = coremltools.models.MLModel(str(path), skip_model_load=True)
-            spec, weights_dir = package.get_spec(), package.weights_dir
-        else:
-            spec, weights_dir = coremltools.proto.Model_pb2.Model.FromString(path.read_bytes()), None
-    except Exception as error:
-        raise ModelFileError(f"{path}: this is no Core ML model, or it is damaged ({_first_line(error)}); "
-                             f"export or copy it again") from None
-    _choose_function(path, spec.description, function_name)
-    program = _read_program(path, spec, weights_dir, compute_precision == "float16")
+    spec, weights_dir = read_spec(path)
+    choose_function(path, spec.description, function_name)
+    program = read_program(path, spec, weights_dir, compute_precision == "float16")
     return Model(path, spec.description, program, compute_precision)
-
-
-def _choose_function(path: Path, description: Any, name: str | None) -> None:
-    """Make one of a model's functions the only one that the description tells of. Raises ModelFileError."""
-    functions = {function.name: function for function in description.functions}
-    name = name or description.defaultFunctionName
-    if name and name not in (functions or {"main"}):
-        raise ModelFileError(f"{path}: this model has no function '{name}'; it has {_quoted(functions or {'main': None})}")
-    if functions:
-        chosen = functions[name or next(iter(functions))]
-        description.defaultFunctionName = chosen.name
-        description.input.MergeFrom(chosen.input)
-        description.output.MergeFrom(chosen.output)
-
-
-def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
-    """What runs a model, by the kind of the model. Raises ModelFileError, UnknownOperator."""
-    kind = spec.WhichOneof("Type")
-    if kind in neural_network.KINDS:
-        return NeuralNetwork(spec, path.name, round_to_float16)
-    if kind in PIPELINES:
-        return Pipeline(spec, path.name, lambda stage: _read_program(path, stage, weights_dir, round_to_float16))
-    _check_kind(path, spec)
-    return _read_ml_program(path, spec, weights_dir, round_to_float16)
-
-
-def _read_ml_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> MLProgram:
-    from coremltools.converters.mil.frontend.milproto.load import load as load_mil
-
-    functions = spec.mlProgram.functions
-    check_operators((op.type for function in functions.values() for op in _operations(function)), path.name)
-    try:
-        _check_weights(spec, weights_dir)
-        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
-    except Exception as error:
-        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({_first_line(error)}); "
-                             f"export or copy it again") from error
-    name = spec.description.defaultFunctionName or "main"
-    return MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
-
-
-def _check_path(path: Path) -> None:
-    if not path.exists():
-        raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage or .mlmodel")
-    if path.is_dir() and not (path / "Manifest.json").is_file():
-        raise ModelFileError(f"{path}: this folder is no Core ML package, it has no Manifest.json; "
-                             f"give the path of an .mlpackage or .mlmodel")
-
-
-def _check_kind(path: Path, spec: Any) -> None:
-    kind = spec.WhichOneof("Type")
-    if kind is None:
-        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
-    if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, "
-                             f"neural networks and pipelines of these")
-
-
-def _operations(function: Any) -> Iterator[Any]:
-    """Every operation of a function of the file, those in nested blocks included."""
-    blocks = list(function.block_specializations.values())
-    while blocks:
-        for op in blocks.pop().operations:
-            blocks.extend(op.blocks)
-            yield op
-
-
-def _check_weights(spec: Any, weights_dir: str | None) -> None:
-    """Raise ValueError where a weight lies beyond the end of its file, which coremltools would read all the same.
-
-    In a blob file, 64 bytes of metadata (sentinel uint32, type uint32, size uint64, offset uint64) say where a weight's
-    bytes are (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp).
-    """
-    files: dict[str, np.memmap] = {}
-    for function in spec.mlProgram.functions.values():
-        for blob in (blob for op in _operations(function) for blob in _blobs(op)):
-            name = os.path.basename(blob.fileName)
-            if name not in files:
-                files[name] = np.memmap(os.path.join(weights_dir or "", name), np.uint8, "r")
-            data, metadata = files[name], files[name][blob.offset:blob.offset + 24]
-            if len(metadata) < 24 or metadata[8:].view(np.uint64).sum() > len(data):
-                raise ValueError(f"{name} is truncated")
-
-
-def _blobs(op: Any) -> Iterator[Any]:
-    """Where an operation's weights are, for each that is in a file."""
-    arguments = (binding.value for argument in op.inputs.values() for binding in argument.arguments)
-    for value in (*op.attributes.values(), *arguments):
-        if value.WhichOneof("value") == "blobFileValue":
-            yield value.blobFileValue
 
 
 def _describe_input(feature: Any) -> ImageInput | ArrayInput:
@@ -401,13 +295,5 @@ def _to_image(value: Tensor, color_space: int) -> Image.Image:
     return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-
-
 def _type_name(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-
-
-def _quoted(names: Mapping[str, Any]) -> str:
-    return ", ".join(f"'{name}'" for name in names) or "none"

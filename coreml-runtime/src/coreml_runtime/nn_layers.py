@@ -132,7 +132,7 @@ def innerProduct(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | No
        bias=lambda params: [params.weightMatrixSecondDimension])
 def batchedMatmul(x: Tensor, y: Tensor | None = None, *, transposeA: bool, transposeB: bool, hasBias: bool,
                   weights: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Of two inputs, or of one and a matrix, which is stored column by column."""
+    """`x` [..., N, K] times `y` [..., K, M], or times the transpose of `weights` [M, K]: [..., N, M]."""
     if y is None:
         return F.linear(x, weights, bias if hasBias else None)
     x, y = x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
@@ -140,47 +140,61 @@ def batchedMatmul(x: Tensor, y: Tensor | None = None, *, transposeA: bool, trans
 
 
 def _look_up(indices: Tensor, weights: Tensor, bias: Tensor | None) -> Tensor:
+    """The columns of `weights` [C, vocabulary] at `indices` [...], plus `bias` [C]: [..., C]."""
     rows = weights.T[indices.long()]
     return rows if bias is None else rows + bias
 
 
 @layer(weights=lambda params: [params.outputChannels, params.inputDim], bias=lambda params: [params.outputChannels])
 def embedding(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
+    """Indices `x` [..., 1, 1, 1] to [..., C, 1, 1]."""
     return _look_up(x[..., 0, 0, 0], weights, bias if hasBias else None)[..., None, None]
 
 
 @layer(weights=lambda params: [params.embeddingSize, params.vocabSize], bias=lambda params: [params.embeddingSize])
 def embeddingND(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | None) -> Tensor:
+    """Indices `x` [..., 1] to [..., C]."""
     return _look_up(x[..., 0], weights, bias if hasBias else None)
 
 
 # ---- pooling ---------------------------------------------------------------------------------------------------------
 
+GLOBAL_POOLS: dict[str, Callable] = {
+    "MAX": lambda x: x.amax((-2, -1), True),
+    "AVERAGE": lambda x: x.mean((-2, -1), True),
+    "L2": lambda x: x.square().sum((-2, -1), True).sqrt(),
+}
+
+
 @layer()
 def pooling(x: Tensor, *, type: str, kernelSize: list[int], stride: list[int], valid: Any, same: Any,
             includeLastPixel: Any, avgPoolExcludePadding: bool, globalPooling: bool) -> Tensor:
+    """`x` [..., C, H, W] to [..., C, H', W'], with `globalPooling` to [..., C, 1, 1]."""
     if globalPooling:
-        return {"MAX": lambda: x.amax((-2, -1), True), "AVERAGE": lambda: x.mean((-2, -1), keepdim=True),
-                "L2": lambda: x.square().sum((-2, -1), keepdim=True).sqrt()}[type]()
+        return GLOBAL_POOLS[type](x)
     images, kernel, stride = _images(x), kernelSize or [3, 3], stride or [1, 1]
-    amounts = mil_ops.padding(images, kernel, stride, **pad_arguments(valid, same))
-    counted = amounts
+    amounts = counted = mil_ops.padding(images, kernel, stride, **pad_arguments(valid, same))
     if includeLastPixel is not None:
-        rows, columns = list(includeLastPixel.paddingAmounts) or [0, 0]
+        rows, columns = includeLastPixel.paddingAmounts or [0, 0]
         counted = [rows, rows, columns, columns]
         amounts = _to_the_last_pixel(images.shape[2:], kernel, stride, [rows, columns])
-    if type == "MAX":
-        return _as_before(mil_ops.max_pool(images, kernel, stride, amounts, "custom"), x)
-    if type == "L2":
-        return _as_before(mil_ops.l2_pool(images, kernel, stride, amounts, "custom"), x)
-    sums = F.avg_pool2d(mil_ops.pad_spatial(images, amounts), kernel, stride, divisor_override=1)
-    if amounts == counted and (not avgPoolExcludePadding or not any(amounts)):
-        return _as_before(sums / math.prod(kernel), x)
-    ones = torch.ones(1, 1, *images.shape[2:])
-    ones = ones if avgPoolExcludePadding else mil_ops.pad_spatial(ones, counted, 1.0)
-    rest = amounts if avgPoolExcludePadding else [a - b for a, b in zip(amounts, counted)]
-    counts = F.avg_pool2d(mil_ops.pad_spatial(ones, rest), kernel, stride, divisor_override=1)
-    return _as_before(sums / counts.clamp(min=1), x)
+    if type == "AVERAGE":
+        return _as_before(_averages(images, kernel, stride, amounts, [0] * 4 if avgPoolExcludePadding else counted), x)
+    pool = {"MAX": mil_ops.max_pool, "L2": mil_ops.l2_pool}[type]
+    return _as_before(pool(images, kernel, stride, amounts, "custom"), x)
+
+
+def _averages(x: Tensor, kernel: list[int], stride: list[int], amounts: list[int], counted: list[int]) -> Tensor:
+    """The average of each window of `x` [N, C, H, W] with `amounts` [top, bottom, left, right] of zeros around it.
+
+    A sum is divided by how many elements of the window lie in the picture or in the `counted` part of the padding.
+    """
+    sums = F.avg_pool2d(mil_ops.pad_spatial(x, amounts), kernel, stride, divisor_override=1)
+    if amounts == counted:
+        return sums / math.prod(kernel)
+    ones = mil_ops.pad_spatial(torch.ones(1, 1, *x.shape[2:]), counted, 1.0)
+    ones = mil_ops.pad_spatial(ones, [a - b for a, b in zip(amounts, counted)])
+    return sums / F.avg_pool2d(ones, kernel, stride, divisor_override=1).clamp(min=1)
 
 
 def _to_the_last_pixel(sizes: Iterable[int], kernel: list[int], stride: list[int], padding: list[int]) -> list[int]:
@@ -292,6 +306,7 @@ def min_(values: list[Tensor]) -> Tensor:
 
 @layer()
 def dot(x: Tensor, y: Tensor, *, cosineSimilarity: bool) -> Tensor:
+    """The scalar product over the channels of `x` and `y` [..., C, H, W]: [..., 1, H, W]."""
     if cosineSimilarity:
         x, y = (v / v.square().sum(-3, keepdim=True).sqrt() for v in (x, y))
     return (x * y).sum(-3, keepdim=True)
@@ -334,17 +349,20 @@ def _spread(values: Tensor) -> Tensor:
 
 @layer(bias=lambda params: params.shape)
 def bias(x: Tensor, *, bias: Tensor) -> Tensor:
+    """`x` [..., C, H, W] plus `bias` [1], [C], [1, H, W] or [C, H, W]."""
     return x + _spread(bias)
 
 
 @layer(scale=lambda params: params.shapeScale, bias=lambda params: params.shapeBias)
 def scale(x: Tensor, *, scale: Tensor, hasBias: bool, bias: Tensor | None) -> Tensor:
+    """`x` [..., C, H, W] times `scale`, plus `bias`: both [1], [C], [1, H, W] or [C, H, W]."""
     y = x * _spread(scale)
     return y + _spread(bias) if hasBias else y
 
 
 @layer(data=lambda params: params.shape)
 def loadConstant(*, data: Tensor) -> Tensor:
+    """`data` [C, H, W] as [1, 1, C, H, W]."""
     return data[None, None]
 
 
@@ -372,7 +390,10 @@ def _per_channel(name: str) -> dict[str, Shape]:
 @layer(**_per_channel("gamma"), **_per_channel("beta"), **_per_channel("mean"), **_per_channel("variance"))
 def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, epsilon: float, gamma: Tensor,
               beta: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
-    """With stored statistics, or those of the batch, or (`instanceNormalization`) of each picture alone."""
+    """`x` [..., C, H, W] normalized per channel, with parameters [C].
+
+    The statistics are stored, or (`computeMeanVar`) those of the batch or (`instanceNormalization`) of each picture.
+    """
     images = _images(x)
     if computeMeanVar:
         axes = (2, 3) if instanceNormalization else (0, 2, 3)
@@ -385,6 +406,7 @@ def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, e
 
 @layer()
 def mvn(x: Tensor, *, acrossChannels: bool, normalizeVariance: bool, epsilon: float) -> Tensor:
+    """`x` [..., C, H, W] without its mean, over its variance, per channel or across all of them."""
     axes = (-3, -2, -1) if acrossChannels else (-2, -1)
     y = x - x.mean(axes, keepdim=True)
     return y * torch.rsqrt(y.square().mean(axes, keepdim=True) + (epsilon or 1e-6)) if normalizeVariance else y
@@ -406,11 +428,13 @@ def _normalized_shape(params: Any) -> list[int]:
 
 @layer(gamma=_normalized_shape, beta=_normalized_shape)
 def layerNormalization(x: Tensor, *, normalizedShape: list[int], eps: float, gamma: Tensor, beta: Tensor) -> Tensor:
+    """Normalize over the last axes, `normalizedShape`, which is also the shape of `gamma` and `beta`."""
     return F.layer_norm(x, normalizedShape, gamma, beta, eps)
 
 
 @layer()
 def softmax(x: Tensor) -> Tensor:
+    """Over the channels of `x` [..., C, H, W]."""
     return torch.softmax(x, -3)
 
 
@@ -438,6 +462,7 @@ REDUCED_AXES = {"CHW": [-3, -2, -1], "HW": [-2, -1], "C": [-3], "H": [-2], "W": 
 
 @layer()
 def reduce(x: Tensor, *, mode: str, epsilon: float, axis: str) -> Tensor:
+    """`x` [..., C, H, W] with size 1 on the axes that `axis`, one of `REDUCED_AXES`, names."""
     return REDUCTIONS[mode](x, REDUCED_AXES[axis], epsilon or 1e-6)
 
 
@@ -473,6 +498,7 @@ def argSort(x: Tensor, *, axis: int, descending: bool) -> Tensor:
 
 @layer()
 def topK(x: Tensor, *, axis: int, K: int, useBottomK: bool) -> tuple[Tensor, Tensor]:
+    """The `K` largest (`useBottomK`: smallest) values along `axis`, in order, and where they are: size `K` there."""
     values, indices = torch.sort(x, dim=axis, descending=not useBottomK, stable=True)
     return values.narrow(axis, 0, K), indices.narrow(axis, 0, K).float()
 
@@ -496,6 +522,7 @@ def crop(x: Tensor, reference: Tensor | None = None, *, cropAmounts: Any, offset
 
 @layer()
 def padding(x: Tensor, *, constant: Any, reflection: Any, replication: Any, paddingAmounts: Any) -> Tensor:
+    """`x` [..., C, H, W] with rows and columns added around it."""
     top, bottom, left, right = borders(paddingAmounts) if paddingAmounts is not None else [0] * 4
     mode = "reflect" if reflection is not None else "replicate" if replication is not None else "constant"
     value = constant.value if constant is not None else 0.0
@@ -517,6 +544,7 @@ SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS",
 @layer()
 def upsample(x: Tensor, *, scalingFactor: list[int], fractionalScalingFactor: list[float], mode: str,
              linearUpsampleMode: str) -> Tensor:
+    """`x` [..., H, W] with its height and width times the factors [vertical, horizontal], rounded down."""
     factors = fractionalScalingFactor or scalingFactor or [1, 1]
     height, width = (int(n * factor) for n, factor in zip(x.shape[-2:], factors))
     if mode == "NN":
@@ -526,6 +554,7 @@ def upsample(x: Tensor, *, scalingFactor: list[int], fractionalScalingFactor: li
 
 @layer()
 def resizeBilinear(x: Tensor, *, targetSize: list[int], mode: Any) -> Tensor:
+    """`x` [..., H, W] in `targetSize` [height, width]."""
     method = mode.Method.Name(mode.samplingMethod) if mode is not None else "STRICT_ALIGN_ENDPOINTS_MODE"
     height, width = targetSize or [1, 1]
     return mil_ops.resize_bilinear(x, height, width, SAMPLING[method])
@@ -533,6 +562,7 @@ def resizeBilinear(x: Tensor, *, targetSize: list[int], mode: Any) -> Tensor:
 
 @layer()
 def reorganizeData(x: Tensor, *, mode: str, blockSize: int) -> Tensor:
+    """`x` [..., C, H, W] to [..., C b², H / b, W / b], or back."""
     rearrange = {"SPACE_TO_DEPTH": mil_ops.space_to_depth, "DEPTH_TO_SPACE": mil_ops.depth_to_space,
                  "PIXEL_SHUFFLE": mil_ops.pixel_shuffle}[mode]
     return _as_before(rearrange(_images(x), blockSize), x)
@@ -570,16 +600,19 @@ def permute(x: Tensor, *, axis: list[int]) -> Tensor:
 
 @layer()
 def concat(values: list[Tensor], *, sequenceConcat: bool) -> Tensor:
+    """Along the channels of [..., C, H, W], or the sequence of [sequence, batch, C, H, W]."""
     return torch.cat(values, -5 if sequenceConcat else -3)
 
 
 @layer()
 def split(x: Tensor, *, nOutputs: int) -> tuple[Tensor, ...]:
+    """The channels of `x` [..., C, H, W] in `nOutputs` parts of C / nOutputs."""
     return x.tensor_split(nOutputs, -3)
 
 
 @layer()
 def sequenceRepeat(x: Tensor, *, nRepetitions: int) -> Tensor:
+    """`x` [sequence, batch, C, H, W] as often along its first axis."""
     return torch.cat([x] * (nRepetitions or 1), -5)
 
 
@@ -588,6 +621,7 @@ SLICED_AXES = {"CHANNEL_AXIS": -3, "HEIGHT_AXIS": -2, "WIDTH_AXIS": -1}
 
 @layer("slice")
 def slice_(x: Tensor, *, startIndex: int, endIndex: int, stride: int, axis: str) -> Tensor:
+    """Every `stride`-th element of `x` [..., C, H, W] on one axis, `endIndex` excluded; -1 is the last one."""
     behind = (slice(None),) * (-1 - SLICED_AXES[axis])
     return x[(..., slice(startIndex, endIndex, stride or 1), *behind)]
 
@@ -596,6 +630,7 @@ def slice_(x: Tensor, *, startIndex: int, endIndex: int, stride: int, axis: str)
 
 @layer()
 def concatND(values: list[Tensor], *, axis: int, interleave: bool) -> Tensor:
+    """Along `axis`, one after the other or (`interleave`) one element of each in turn."""
     return mil_ops.concat(values, axis, interleave)
 
 
@@ -627,16 +662,14 @@ def squeeze(x: Tensor, *, axes: list[int], squeezeAll: bool) -> Tensor:
 
 @layer()
 def flattenTo2D(x: Tensor, *, axis: int) -> Tensor:
+    """[d₀, …, dₙ] to [d₀ … dₐ₋₁, dₐ … dₙ], cut before `axis`."""
     return mil_ops.flatten2d(x, axis)
 
 
-@layer()
-def reshapeStatic(x: Tensor, *, targetShape: list[int]) -> Tensor:
-    return x.reshape(targetShape)
-
-
+@layer("reshapeStatic")
 @layer()
 def rankPreservingReshape(x: Tensor, *, targetShape: list[int]) -> Tensor:
+    """`x` as `targetShape`: -1 is what is left over, 0 the size that `x` has on that axis."""
     return mil_ops.reshape(x, targetShape)
 
 
@@ -673,26 +706,31 @@ def reverse(x: Tensor, *, reverseDim: list[bool]) -> Tensor:
 @layer()
 def sliceStatic(x: Tensor, *, beginIds: list[int], beginMasks: list[bool], endIds: list[int], endMasks: list[bool],
                 strides: list[int], squeezeMasks: list[bool]) -> Tensor:
+    """`x[begin:end:stride]` on every axis, as `mil_ops.slice_by_index`; at least one axis is left."""
     return torch.atleast_1d(mil_ops.slice_by_index(x, beginIds, endIds, strides, beginMasks, endMasks, squeezeMasks))
 
 
 @layer()
 def gather(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
+    """The elements of `x` at `indices` [...] along `axis`, which the axes of `indices` replace."""
     return mil_ops.gather(x, indices, axis)
 
 
 @layer()
 def gatherAlongAxis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
+    """`indices` has the shape of `x` but for `axis`, and so has the result."""
     return mil_ops.gather_along_axis(x, indices, axis)
 
 
 @layer()
 def oneHot(x: Tensor, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float) -> Tensor:
+    """Indices `x` with a new `axis` of `oneHotVectorSize`."""
     return mil_ops.one_hot(x, oneHotVectorSize, axis, onValue, offValue)
 
 
 @layer()
 def matrixBandPart(x: Tensor, *, numLower: int, numUpper: int) -> Tensor:
+    """`x` [..., H, W] with zeros beyond so many diagonals below and above the main one; -1 keeps all."""
     return mil_ops.band_part(x, numLower, numUpper)
 
 

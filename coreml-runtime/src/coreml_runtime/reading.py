@@ -1,0 +1,124 @@
+"""Reads a Core ML file: the description and the program in it, checked, and what runs the program."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import neural_network, pipeline
+from .errors import ModelFileError, first_line, quoted
+from .imports import import_coremltools
+from .interpreter import Interpreter
+from .ml_program import MLProgram, check_operators
+from .neural_network import NeuralNetwork
+from .pipeline import Pipeline
+
+
+def read_spec(path: Path) -> tuple[Any, str | None]:
+    """The model in a file (`Model` in coremltools' Model.proto), and the folder of a package's weights.
+
+    Raises:
+        ModelFileError: there is no such file, or it is no Core ML model, or damaged.
+    """
+    _check_path(path)
+    coremltools = import_coremltools()
+    try:
+        if path.is_dir():
+            package = coremltools.models.MLModel(str(path), skip_model_load=True)
+            return package.get_spec(), package.weights_dir
+        return coremltools.proto.Model_pb2.Model.FromString(path.read_bytes()), None
+    except Exception as error:
+        raise ModelFileError(f"{path}: this is no Core ML model, or it is damaged ({first_line(error)}); "
+                             f"export or copy it again") from None
+
+
+def choose_function(path: Path, description: Any, name: str | None) -> None:
+    """Make one of a model's functions the only one that the description tells of. Raises ModelFileError."""
+    functions = {function.name: function for function in description.functions}
+    name = name or description.defaultFunctionName
+    if name and name not in (functions or {"main"}):
+        raise ModelFileError(f"{path}: this model has no function '{name}'; it has {quoted(functions or {'main': None})}")
+    if functions:
+        chosen = functions[name or next(iter(functions))]
+        description.defaultFunctionName = chosen.name
+        description.input.MergeFrom(chosen.input)
+        description.output.MergeFrom(chosen.output)
+
+
+def read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
+    """What runs a model, by the kind of the model. Raises ModelFileError, UnknownOperator."""
+    kind = spec.WhichOneof("Type")
+    if kind in neural_network.KINDS:
+        return NeuralNetwork(spec, path.name, round_to_float16)
+    if kind in pipeline.KINDS:
+        return Pipeline(spec, path.name, lambda stage: read_program(path, stage, weights_dir, round_to_float16))
+    _check_kind(path, spec)
+    return _read_ml_program(path, spec, weights_dir, round_to_float16)
+
+
+def _read_ml_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> MLProgram:
+    from coremltools.converters.mil.frontend.milproto.load import load as load_mil
+
+    functions = spec.mlProgram.functions
+    check_operators((op.type for function in functions.values() for op in operations(function)), path.name)
+    try:
+        _check_weights(spec, weights_dir)
+        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
+    except Exception as error:
+        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({first_line(error)}); "
+                             f"export or copy it again") from error
+    name = spec.description.defaultFunctionName or "main"
+    return MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
+
+
+def _check_path(path: Path) -> None:
+    if not path.exists():
+        raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage or .mlmodel")
+    if path.is_dir() and not (path / "Manifest.json").is_file():
+        raise ModelFileError(f"{path}: this folder is no Core ML package, it has no Manifest.json; "
+                             f"give the path of an .mlpackage or .mlmodel")
+
+
+def _check_kind(path: Path, spec: Any) -> None:
+    kind = spec.WhichOneof("Type")
+    if kind is None:
+        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
+    if kind != "mlProgram":
+        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, "
+                             f"neural networks and pipelines of these")
+
+
+def operations(function: Any) -> Iterator[Any]:
+    """Every operation of a function of the file, those in nested blocks included."""
+    blocks = list(function.block_specializations.values())
+    while blocks:
+        for op in blocks.pop().operations:
+            blocks.extend(op.blocks)
+            yield op
+
+
+def _check_weights(spec: Any, weights_dir: str | None) -> None:
+    """Raise ValueError where a weight lies beyond the end of its file, which coremltools would read all the same.
+
+    In a blob file, 64 bytes of metadata (sentinel uint32, type uint32, size uint64, offset uint64) say where a weight's
+    bytes are (coremltools, mlmodel/src/MILBlob/Blob/StorageFormat.hpp).
+    """
+    files: dict[str, np.memmap] = {}
+    for function in spec.mlProgram.functions.values():
+        for blob in (blob for op in operations(function) for blob in _blobs(op)):
+            name = os.path.basename(blob.fileName)
+            if name not in files:
+                files[name] = np.memmap(os.path.join(weights_dir or "", name), np.uint8, "r")
+            data, metadata = files[name], files[name][blob.offset:blob.offset + 24]
+            if len(metadata) < 24 or metadata[8:].view(np.uint64).sum() > len(data):
+                raise ValueError(f"{name} is truncated")
+
+
+def _blobs(op: Any) -> Iterator[Any]:
+    """Where an operation's weights are, for each that is in a file."""
+    arguments = (binding.value for argument in op.inputs.values() for binding in argument.arguments)
+    for value in (*op.attributes.values(), *arguments):
+        if value.WhichOneof("value") == "blobFileValue":
+            yield value.blobFileValue
