@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and photos.csv")
     parser.add_argument("--shard", default="1/1", help="k/n: render only every n-th session, from the k-th on")
     parser.add_argument("--sessions", nargs="*", help="only these, for example relay-07")
-    parser.add_argument("--threads", type=int, default=0, help="processor threads, 0 for all")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     options = parser.parse_args(arguments)
     unknown = set(options.sessions or []) - set(scenes.sessions())
     if unknown:

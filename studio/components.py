@@ -11,7 +11,7 @@ BOARDS = ["#0d4a24", "#10357a", "#a51417", "#0e0f10", "#3a1a66", "#0c5a66", "#e6
 
 
 def scatter(rng, count, reach, apart):
-    """Up to ``count`` places (x, y) within ``reach`` that keep ``apart`` from one another."""
+    """Up to ``count`` places (x, y) within ``reach`` that are at least ``apart`` from each other."""
     spots = []
     for _ in range(count * 12):
         x, y = rng.uniform(-reach, reach), rng.uniform(-reach, reach)
@@ -38,7 +38,7 @@ def round_cell(kit, rng, at=(0, 0, 0), heading=0.0, radius=0.72, length=5.0):
         kit.along(rod(radius * 0.38, length / 2, length / 2 + 0.13, 0.03), material=steel, sides=24)
         for start, end, colour in ((0.03, split, first), (split, length - 0.08, second)):
             kit.along([(radius * 0.8, start), (radius, start + 0.05), (radius, end - 0.05), (radius * 0.8, end)],
-                 (-length / 2, 0, 0), kit.material(colour, 0.3, coat=0.4))
+                      (-length / 2, 0, 0), kit.material(colour, 0.3, coat=0.4))
         ink = kit.ink("#f0efe8" if first != "#e8e8e4" else "#17171a")
         word = rng.choice(["ALKALINE", "POWER", "1.5V LR6", "Ni-MH 2100", "ENERGO", "VOLTA+",
                            "CELL " + code(rng, 1, 2)])
@@ -61,7 +61,7 @@ def tool_handle(kit, rng, length=9.0, colour=None, radius=1.2):
 
 
 def screwdriver(kit, rng, scale=1.0):
-    """A whole screwdriver along x: handle, round blade, flat or cross tip."""
+    """A complete screwdriver along x: handle, round blade, flat or cross tip."""
     length, blade = rng.uniform(7, 11) * scale, rng.uniform(5, 13) * scale
     radius, shaft = rng.uniform(1.0, 1.5) * scale, rng.uniform(0.2, 0.34) * scale
     tool_handle(kit, rng, length, radius=radius)
@@ -72,7 +72,7 @@ def screwdriver(kit, rng, scale=1.0):
         kit.box((0.9 * scale, shaft * 2.4, shaft * 0.7), (end, 0, radius - shaft * 0.35), kit.metal("#6a6c70", 0.4))
     else:
         kit.along(rod(shaft, 0, blade, 0.02)[:-1] + [(shaft * 0.25, blade + shaft * 2), (0, blade + shaft * 2)],
-             start, steel, sides=24)
+                  start, steel, sides=24)
 
 
 def breadboard_block(kit, rng, columns, rails=True):

@@ -10,7 +10,9 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 
 
 def develop(light: np.ndarray, scene: Scene, frame: Frame, seed: int) -> Image.Image:
-    """Linear RGB radiance (H, W, 3), any scale, to the picture that a phone would have saved, before JPEG."""
+    """Linear RGB radiance (H, W, 3), any scale ≥ 0, to the 8-bit RGB picture that a phone would have saved as a JPEG.
+
+    ``seed`` decides the noise, the vignette and how strongly the phone sharpens."""
     rng = np.random.default_rng(seed)
     light = _shake(np.maximum(light, 0), frame.motion)
     light = light * meter(light) * 2.0 ** frame.exposure
@@ -39,7 +41,7 @@ def _tone(light: np.ndarray, contrast: float) -> np.ndarray:
 
 
 def _shake(light: np.ndarray, motion: tuple[float, float]) -> np.ndarray:
-    """The mean over the path that the picture took while the shutter was open."""
+    """The mean of ``light`` (H, W, 3) along the path (x, y), in pixels, that it moved while the shutter was open."""
     steps = int(np.hypot(*motion)) + 1
     if steps == 1:
         return light
@@ -53,5 +55,6 @@ def _shake(light: np.ndarray, motion: tuple[float, float]) -> np.ndarray:
 
 
 def _vignette(shape: tuple, strength: float) -> np.ndarray:
+    """The share of light (H, W, 1) that reaches each pixel: 1 in the middle, 1 − ``strength`` in the corners."""
     y, x = np.mgrid[-1:1:shape[0] * 1j, -1:1:shape[1] * 1j]
     return (1 - strength * (x * x + y * y) / 2)[..., None]

@@ -6,11 +6,11 @@ built along z. Everything that a Kit makes hangs under one empty object, ``kit.r
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from math import cos, pi, radians, sin
 from random import Random
-from typing import Callable, Iterator, Sequence
 
 import bpy
 import mathutils
@@ -237,7 +237,7 @@ class Kit:
 
     def text(self, string: str, height: float, at: Vector, material=None, turn: Vector = (0, 0, 0),
              align: str = "CENTER"):
-        """Printed text, ``height`` cm a line, lying flat (facing z) and centred on ``at``."""
+        """Printed text, ``height`` cm per line, lying flat (facing z) and centred on ``at``."""
         data = bpy.data.curves.new("text", "FONT")
         data.body, data.size, data.align_x, data.align_y, data.extrude = string, height * 1.35, align, "CENTER", 0.001
         return self._add("text", data, (at[0], at[1], at[2] + 0.003), turn, material or self.ink())

@@ -12,25 +12,25 @@ from . import parts
 
 FRAMES = 8
 # The split of each session, by its number; new ones are added at the end, so that none ever changes its split.
-# valid shows parts that training never sees. test shows parts that training sees, on another table, in another light
-# and from other sides: what a group finds that trained on its own parts. `other` is none of the classes: in training it
-# teaches to be unsure.
+# valid shows parts that training never sees. test shows parts that training sees, but on another table, in another
+# light and from other sides, as the app will see your own parts. `other` belongs to no class: in training it teaches
+# the model to be unsure.
 SPLITS = {label: ["train"] * 24 + ["valid"] * 12 + ["train"] * 30 + ["test"] * 6
           for label in parts.LABELS if label != "other"}
 SPLITS["other"] = ["valid"] * 15 + ["test"] * 15 + ["train"] * 36
-# What the training sessions of `other` show, from number 30 on: no kind that its test shows, and many kinds for few
-# pictures. Some of them lie around as clutter in pictures of all labels.
+# What the training sessions of `other` show, from number 30 on: no kind that its test shows, and few pictures of each
+# of many kinds. Some of them also lie around as clutter in pictures of all labels.
 STRANGERS = ["dc_motor", "cd_drive", "diskette", "sensor_module", "arduino", "fan", "gadget", "multimeter", "mouse",
              "remote", "chips", "pliers", "screwdriver", "keys", "small_parts", "jumpers", "usb_cable", "tape",
              "board", "leds", "coin", "solder", "fasteners", "connector", "pen", "ruler", "resistors", "note",
              "crumpled_paper", "dc_motor", "sensor_module", "fan", "gadget", "arduino", "chips", "small_parts"]
 STRANGERS_FRAMES = 4
-# From this number on, the sessions of one number share their table, light, clutter and camera whatever their label, so
-# that nothing but the thing itself tells the classes apart: a network that learns from a few dozen tables otherwise
-# learns which class was seen on which.
+# From this number on, the sessions with the same number share their table, light, clutter and camera whatever their
+# label, so only the thing itself tells the classes apart. With only a few dozen tables, a network would otherwise learn
+# which class was seen on which table.
 PAIRED = 36
-# These sessions also show six parts of each class, the group's own, again and again: each five times in training and
-# once in the test. A part is named after its session of the number OWN to OWN + 5.
+# These sessions also show six parts of each class again and again, as if they were your own: each part in five training
+# sessions and one test session. A part is named after its session with a number from OWN to OWN + 5.
 OWN, OWN_PARTS = 48, 6
 SURFACES = {"seamless_white": 5, "wood": 6, "cutting_mat": 4, "laminate": 4, "fabric": 2, "antistatic_mat": 2,
             "stone": 2, "graph_paper": 1, "paper": 2, "checker": 1, "metal": 1}
@@ -41,22 +41,24 @@ HDRIS = ["city", "courtyard", "forest", "interior", "interior", "interior", "stu
 @dataclass(frozen=True)
 class Frame:
     """One press of the shutter. Angles in degrees."""
-    azimuth: float
+
+    azimuth: float       # about the vertical, from +x towards +y
     elevation: float     # 90: straight down
     roll: float
     fill: float          # the diameter of the ball around the thing over the frame's side
-    aim: tuple[float, float]  # where the thing's centre lies, in frame sides off the middle
+    aim: tuple[float, float]  # how far the thing's centre is off the middle, in frame sides
     focus: float         # distance focused on over the distance of the thing
     aperture: float      # radius of the lens opening in cm: the larger, the more blur before and behind
-    motion: tuple[float, float]  # pixels moved while the shutter was open, at 256 px
-    exposure: float      # stops off what the camera's meter chose
+    motion: tuple[float, float]  # pixels that the picture moved while the shutter was open, at a side of 256 pixels
+    exposure: float      # stops brighter (+) or darker (−) than the camera's meter would have chosen
     noise: float         # standard deviation at full white, 0–1
-    quality: int         # JPEG
+    quality: int         # of the JPEG, 0–100
 
 
 @dataclass(frozen=True)
 class Thing:
     """Something to build: which family and variant, and the seed of all its details."""
+
     family: str
     variant: str
     seed: int
@@ -66,7 +68,8 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """One capture session."""
+    """One capture session. Angles in degrees."""
+
     session: str
     label: str
     split: str
@@ -74,22 +77,22 @@ class Scene:
     thing: Thing
     clutter: tuple[Thing, ...]
     surface: str
-    wall: bool               # a wall or box stands behind; else the room is seen
-    hdri: str
+    wall: bool               # a wall or box behind the table; without one, the room is visible
+    hdri: str                # the room's light: one of Blender's panoramas
     hdri_turn: float
-    lamps: int
+    lamps: int               # 0–2, besides the room's light
     flash: bool
-    turn: float              # of the thing on the table, degrees
-    field_of_view: float     # degrees
+    turn: float              # of the thing on the table
+    field_of_view: float
     warmth: float            # white balance error: -1 blue … 1 orange
-    contrast: float          # of the camera's own development
+    contrast: float          # factor about mid-grey, as the camera's own processing applies it
     frames: tuple[Frame, ...]
 
 
 def sessions() -> list[str]:
     """The names of all sessions, "relay-07" for the eighth of the relays.
 
-    Their order spreads every label and split evenly, so that a set half rendered is a small set and not half of one.
+    Their order spreads every label and split evenly, so a half-rendered set is a small set rather than half of one.
     """
     spread = []
     for label, splits in SPLITS.items():
@@ -105,7 +108,7 @@ def split_of(session: str) -> str:
 
 
 def frames_of(session: str) -> int:
-    """How many frames it has."""
+    """How many frames the session has."""
     label = session.rsplit("-", 1)[0]
     return STRANGERS_FRAMES if label == "other" and split_of(session) == "train" else FRAMES
 
@@ -132,8 +135,8 @@ def variant_of(session: str) -> str:
     for variant, weight in variants.items():
         place -= weight
         if place < 0:
-            break
-    return variant
+            return variant
+    return variant  # rounding left nothing below 0
 
 
 def draw(session: str) -> Scene:
@@ -161,8 +164,9 @@ def draw(session: str) -> Scene:
 
 
 def _hand_held(rng: Random, product_shot: bool, paired: bool, closest: float) -> tuple[Frame, ...]:
-    """Half the way around the thing or more, from nearly flat to straight down, near and far. The paired sessions go
-    farther off the centre and have the low noise of a phone's picture made small. closest: the largest ``fill``."""
+    """A third of the way around the thing or more, from nearly flat to straight down, near and far. The paired sessions
+    put it farther off the centre and have the low noise of a phone's picture that was made small. ``closest``: the
+    largest ``fill``."""
     start, sweep = rng.uniform(0, 360), rng.choice([-1, 1]) * rng.uniform(120, 330)
     aperture = _log_uniform(rng, 0.01, 0.14)
     noise = _log_uniform(rng, 0.003, 0.015) if paired else _log_uniform(rng, 0.004, 0.05)

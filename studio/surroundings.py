@@ -1,4 +1,4 @@
-"""Tables, walls and light. Lengths in centimetres; every choice comes from the random numbers handed in."""
+"""Tables, walls and light. Lengths in centimetres; every choice comes from the ``rng`` that is passed in."""
 from __future__ import annotations
 
 import os
@@ -19,7 +19,9 @@ STONES = [("#3a3733", "#9a8f80"), ("#d6d2ca", "#8a857d"), ("#1d1d20", "#5a5c62")
 
 
 class Nodes:
-    """A short hand for shader nodes: ``n("TexNoise", Scale=3)`` makes one and sets or links its inputs."""
+    """A shorthand for the shader nodes of a new material: ``n("TexNoise", Scale=3)`` makes a node and sets its inputs.
+
+    The value of an input is a number, a vector, an sRGB hex colour, or another node's output, which is linked to it."""
 
     def __init__(self, name: str):
         self.material = bpy.data.materials.new(name)
@@ -36,14 +38,18 @@ class Nodes:
         return node
 
     def set(self, node, **inputs):
+        """Sets inputs by their names, with _ for a space."""
         for name, value in inputs.items():
-            socket = node.inputs[name.replace("_", " ")]
-            if isinstance(value, bpy.types.NodeSocket):
-                self.tree.links.new(value, socket)
-            else:
-                socket.default_value = linear(value) if isinstance(value, str) else value
+            self._feed(node.inputs[name.replace("_", " ")], value)
+
+    def _feed(self, socket, value):
+        if isinstance(value, bpy.types.NodeSocket):
+            self.tree.links.new(value, socket)
+        else:
+            socket.default_value = linear(value) if isinstance(value, str) else value
 
     def stretched(self, x: float, y: float, turn: float = 0.0):
+        """Coordinates for a pattern that is drawn out along an axis whose factor is below 1; ``turn`` in degrees."""
         return self("Mapping", Vector=self.where, Scale=(x, y, 1), Rotation=(0, 0, radians(turn))).outputs["Vector"]
 
     def noise(self, scale: float, detail: float = 4.0, vector=None, distortion: float = 0.0):
@@ -59,30 +65,15 @@ class Nodes:
 
     def times(self, a, b):
         node = self("Math", {"operation": "MULTIPLY"})
-        for socket, value in zip(node.inputs, (a, b)):
-            if isinstance(value, bpy.types.NodeSocket):
-                self.tree.links.new(value, socket)
-            else:
-                socket.default_value = value
+        self._feed(node.inputs[0], a)
+        self._feed(node.inputs[1], b)
         return node.outputs[0]
 
     def relief(self, height, strength: float):
         self.set(self.shader, Normal=self("Bump", Height=height, Strength=strength, Distance=0.05).outputs["Normal"])
 
 
-def surface_material(kind: str, rng: Random) -> bpy.types.Material:
-    """The table top of that kind (a key of scene.SURFACES), worn and stained a little."""
-    n = Nodes(kind)
-    colour, roughness = globals()["_" + kind](n, rng)
-    if kind != "seamless_white":
-        stains = n.between(n.noise(rng.uniform(0.05, 0.2), 8), 0.35, 0.75)
-        colour = n.mix(n.times(stains, rng.uniform(0, 0.8)), colour, n.mix(1.0, colour, "#9a9086", "MULTIPLY"))
-    n.set(n.shader, Base_Color=colour)
-    gloss = n("MapRange", Value=n.noise(0.8, 8), To_Min=max(0.05, roughness - 0.12), To_Max=min(1, roughness + 0.15))
-    n.set(n.shader, Roughness=gloss.outputs["Result"])
-    return n.material
-
-
+# ---- table tops: each function returns the colour and the roughness (0–1) --------------------------------------------
 def _seamless_white(n: Nodes, rng: Random):
     return n.mix(0.0, "#fbfbfa", "#fbfbfa"), rng.choice([0.3, 0.6, 0.9])
 
@@ -95,7 +86,7 @@ def _wood(n: Nodes, rng: Random):
     fibre = n.noise(3.0, 6, n.stretched(0.12, 4.0))
     colour = n.mix(rings, light, dark)
     colour = n.mix(n.between(fibre, 0.45, 0.8), colour, dark)
-    if rng.random() < 0.5:  # boards beside each other
+    if rng.random() < 0.5:  # boards next to each other
         width = rng.uniform(4, 14)
         seams = n("TexBrick", {"offset": 0.37}, Vector=n.where, Scale=1.0, Color1="#ffffff", Color2="#d8d0c4",
                   Mortar="#3a2a1c", Mortar_Size=0.03, Brick_Width=width * 7, Row_Height=width).outputs["Color"]
@@ -172,9 +163,30 @@ def _metal(n: Nodes, rng: Random):
     return n.mix(brushed, "#8f9396", "#b6babd"), rng.uniform(0.3, 0.5)
 
 
+SHADERS = {  # one for each key of scene.SURFACES
+    "seamless_white": _seamless_white, "wood": _wood, "cutting_mat": _cutting_mat, "graph_paper": _graph_paper,
+    "paper": _paper, "laminate": _laminate, "fabric": _fabric, "antistatic_mat": _antistatic_mat, "stone": _stone,
+    "checker": _checker, "metal": _metal,
+}
+
+
+def surface_material(kind: str, rng: Random) -> bpy.types.Material:
+    """The table top of that kind (a key of SHADERS), worn and stained a little."""
+    n = Nodes(kind)
+    colour, roughness = SHADERS[kind](n, rng)
+    if kind != "seamless_white":
+        stains = n.between(n.noise(rng.uniform(0.05, 0.2), 8), 0.35, 0.75)
+        colour = n.mix(n.times(stains, rng.uniform(0, 0.8)), colour, n.mix(1.0, colour, "#9a9086", "MULTIPLY"))
+    n.set(n.shader, Base_Color=colour)
+    gloss = n("MapRange", Value=n.noise(0.8, 8), To_Min=max(0.05, roughness - 0.12), To_Max=min(1, roughness + 0.15))
+    n.set(n.shader, Roughness=gloss.outputs["Result"])
+    return n.material
+
+
+# ---- table, wall, light ----------------------------------------------------------------------------------------------
 def lay_table(scene: Scene, rng: Random, reach: float) -> None:
-    """The table top (z = 0), as large as a desk, and a wall or box behind it if the scene has one, further off than
-    the camera ever gets (``reach``, cm)."""
+    """The table top (z = 0), as large as a desk, and a wall or box behind it if the scene has one, farther away
+    than the camera ever gets (``reach``, cm)."""
     kit = Kit(rng)
     table = kit.box((rng.uniform(70, 160), rng.uniform(60, 110), 2.5), (0, 0, -2.5),
                     surface_material(scene.surface, rng), 0.2, (0, 0, rng.uniform(0, 360)))
@@ -190,10 +202,22 @@ def lay_table(scene: Scene, rng: Random, reach: float) -> None:
 
 def light_up(scene: Scene, rng: Random, camera: bpy.types.Object) -> None:
     """The room's light from one of Blender's HDRIs, up to two lamps, and perhaps the phone's flash."""
+    _light_room(scene, rng.uniform(0.5, 1.0) if scene.lamps else 1.0)
+    for _ in range(scene.lamps):
+        angle, height, away = rng.uniform(0, 2 * pi), rng.uniform(25, 90), rng.uniform(10, 70)
+        at = (away * cos(angle), away * sin(angle), height)
+        lamp = _lamp(at, sum(c * c for c in at) ** 0.5, rng.uniform(0.6, 4), rng.choice([5, 15, 30, 60]),
+                     rng.choice([(1, 0.76, 0.5), (1, 0.9, 0.78), (1, 1, 1), (0.85, 0.93, 1)]))
+        _point_at_origin(lamp)
+    if scene.flash:
+        _lamp((1.5, 1.0, 0), 20, rng.uniform(1, 3), 0.6, (1, 0.97, 0.92)).parent = camera
+
+
+def _light_room(scene: Scene, strength: float) -> None:
     world = bpy.data.worlds.new("room")
     bpy.context.scene.world = world
     world.use_nodes = True
-    # The map is small, so a small importance map finds its lights as well, and sooner.
+    # The map is small, so a small importance map finds its lights just as well, and sooner.
     world.cycles.sampling_method, world.cycles.sample_map_resolution = "MANUAL", 256
     nodes, links = world.node_tree.nodes, world.node_tree.links
     room = nodes.new("ShaderNodeTexEnvironment")
@@ -204,28 +228,23 @@ def light_up(scene: Scene, rng: Random, camera: bpy.types.Object) -> None:
     links.new(where.outputs["Generated"], place.inputs["Vector"])
     links.new(place.outputs["Vector"], room.inputs["Vector"])
     links.new(room.outputs["Color"], nodes["Background"].inputs["Color"])
-    nodes["Background"].inputs["Strength"].default_value = rng.uniform(0.5, 1.0) if scene.lamps else 1.0
-    for _ in range(scene.lamps):
-        angle, height, away = rng.uniform(0, 2 * pi), rng.uniform(25, 90), rng.uniform(10, 70)
-        _lamp((away * cos(angle), away * sin(angle), height), rng.uniform(0.6, 4), rng.choice([5, 15, 30, 60]),
-              rng.choice([(1, 0.76, 0.5), (1, 0.9, 0.78), (1, 1, 1), (0.85, 0.93, 1)]))
-    if scene.flash:
-        _lamp((1.5, 1.0, 0), rng.uniform(1, 3), 0.6, (1, 0.97, 0.92), camera)
+    nodes["Background"].inputs["Strength"].default_value = strength
 
 
-def _lamp(at, strength: float, size: float, colour, camera=None) -> None:
-    """An area lamp that lights its target ``strength`` times as brightly as a white sky would."""
+def _lamp(at, distance: float, strength: float, size: float, colour) -> bpy.types.Object:
+    """A square area lamp with sides of ``size`` cm, which lights what is ``distance`` cm away ``strength`` times as
+    brightly as a white sky would. ``colour``: linear RGB, 0–1."""
     data = bpy.data.lights.new("lamp", "AREA")
-    distance = (sum(c * c for c in at) ** 0.5) if camera is None else 20
     data.energy, data.size, data.color = strength * 12 * distance ** 2, size, colour
     lamp = bpy.data.objects.new("lamp", data)
     bpy.context.scene.collection.objects.link(lamp)
     lamp.location = at
     lamp.visible_camera = False  # it hangs above the phone; a white disc in the air is no part of a photograph
-    if camera is None:
-        track = lamp.constraints.new("TRACK_TO")
-        target = bpy.data.objects.new("target", None)
-        bpy.context.scene.collection.objects.link(target)
-        track.target, track.track_axis, track.up_axis = target, "TRACK_NEGATIVE_Z", "UP_Y"
-    else:
-        lamp.parent = camera
+    return lamp
+
+
+def _point_at_origin(lamp: bpy.types.Object) -> None:
+    target = bpy.data.objects.new("target", None)
+    bpy.context.scene.collection.objects.link(target)
+    track = lamp.constraints.new("TRACK_TO")
+    track.target, track.track_axis, track.up_axis = target, "TRACK_NEGATIVE_Z", "UP_Y"

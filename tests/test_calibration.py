@@ -76,9 +76,9 @@ def test_negative_log_likelihood_reads_the_column_of_the_true_class():
 
 @pytest.mark.parametrize("keep", [0.5, 0.85, 0.95, 1])
 def test_the_threshold_keeps_the_share_asked_for_and_hardly_more(keep):
-    right = RNG.random(1000)
-    threshold = calibration.choose_threshold(right, keep)
-    assert keep <= (right >= threshold).mean() <= keep + 0.005
+    correct = RNG.random(1000)
+    threshold = calibration.choose_threshold(correct, keep)
+    assert keep <= (correct >= threshold).mean() <= keep + 0.005
     assert threshold == round(threshold, 3)
 
 
@@ -86,7 +86,19 @@ def test_where_no_answer_is_right_the_threshold_rejects_all_and_nothing_stops():
     assert calibration.choose_threshold(np.array([])) == 1
 
 
-def test_rejection_counts_what_is_kept_and_what_is_turned_away():
-    kept, away = calibration.rejection([0.4, 0.9], [0.3, 0.5, 0.8], [0, 0.5, 1])
-    np.testing.assert_allclose(kept, [1, 0.5, 0])
-    np.testing.assert_allclose(away, [0, 1 / 3, 1])  # a score at the threshold is kept
+def test_rejection_counts_what_is_accepted_and_what_is_rejected():
+    accepted, rejected = calibration.rejection([0.4, 0.9], [0.3, 0.5, 0.8], [0, 0.5, 1])
+    np.testing.assert_allclose(accepted, [1, 0.5, 0])
+    np.testing.assert_allclose(rejected, [0, 1 / 3, 1])  # a score at the threshold is accepted
+
+
+def test_the_average_looks_back_and_never_into_another_session():
+    probabilities = np.array([[1, 0], [0, 1], [1, 0], [0, 1]])
+    found = calibration.average_last(probabilities, ["a", "a", "a", "b"], frames=2)
+    np.testing.assert_allclose(found, [[1, 0], [0.5, 0.5], [0.5, 0.5], [0, 1]])
+    np.testing.assert_allclose(calibration.average_last(probabilities, ["a", "a", "a", "b"], frames=1), probabilities)
+
+
+def test_changes_are_counted_within_sessions():
+    assert calibration.share_of_changes([0, 1, 1, 0], ["a", "a", "a", "b"]) == 0.5
+    assert np.isnan(calibration.share_of_changes([0, 1], ["a", "b"]))

@@ -23,8 +23,18 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageCms, ImageEnhance, ImageFilter
 
+from tools import course
 from utils import capture, photos
-from utils.capture import ImportStopped, import_commons, import_photos, import_video
+from utils.capture import (
+    ImportStopped,
+    collection,
+    commons as importer_of_commons,
+    import_commons,
+    import_photos,
+    import_video,
+    photographs,
+    picture as importing_of_a_picture,
+)
 from utils.paths import ROOT
 from utils.photos import PhotoError
 
@@ -332,15 +342,15 @@ def test_a_reason_is_forgotten_when_the_file_is_gone_or_mended(folder, out):
 
 def test_ctrl_c_leaves_a_consistent_folder_and_a_later_run_goes_on(folder, out, monkeypatch):
     fill(folder, sessions=8)
-    admit, calls = capture._Collection._admit, []
+    take, calls = collection.Collection._receive_picture, []
 
     def interrupted(self, candidate):
         calls.append(1)
         if len(calls) > 10:
             raise KeyboardInterrupt
-        return admit(self, candidate)
+        return take(self, candidate)
 
-    monkeypatch.setattr(capture._Collection, "_admit", interrupted)
+    monkeypatch.setattr(collection.Collection, "_receive_picture", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(folder, out)
     table = photos.read_table(out)
@@ -352,11 +362,11 @@ def test_ctrl_c_leaves_a_consistent_folder_and_a_later_run_goes_on(folder, out, 
 
 def test_a_power_cut_costs_no_photograph(folder, out):
     fill(folder, sessions=8)
-    code = ("import os, sys; from utils import capture\n"
-            "capture.SAVE_EVERY = 0; admit = capture._Collection._admit; n = []\n"
+    code = ("import os, sys; from utils.capture import collection, import_photos\n"
+            "collection.SAVE_EVERY = 0; take = collection.Collection._receive_picture; n = []\n"
             "def cut(self, picture):\n    n.append(1)\n    os._exit(9) if len(n) > 10 else None\n"
-            "    return admit(self, picture)\n"
-            "capture._Collection._admit = cut; capture.import_photos(*sys.argv[1:], progress=False)")
+            "    return take(self, picture)\n"
+            "collection.Collection._receive_picture = cut; import_photos(*sys.argv[1:], progress=False)")
     done = subprocess.run([sys.executable, "-c", code, folder, out], cwd=ROOT)
     assert done.returncode == 9 and 0 < len(photos.read_table(out)) <= 10
     assert len(run(folder, out).table) == 32 and photos.check_health(out).empty
@@ -364,7 +374,7 @@ def test_a_power_cut_costs_no_photograph(folder, out):
 
 def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(folder, out, monkeypatch):
     fill(folder)
-    whole, calls = capture.written_whole, []
+    whole, calls = collection.written_whole, []
 
     @contextlib.contextmanager
     def full(path):
@@ -374,7 +384,7 @@ def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(folder, out, monkey
             if len(calls) > 5:
                 raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(capture, "written_whole", full)
+    monkeypatch.setattr(collection, "written_whole", full)
     with pytest.raises(ImportStopped, match="cannot be written .No space left on device"):
         run(folder, out)
     monkeypatch.undo()
@@ -384,9 +394,22 @@ def test_a_full_disk_is_one_sentence_and_a_later_run_goes_on(folder, out, monkey
 
 def test_work_in_progress_is_bounded_and_answers_come_in_order():
     begun = []
-    for item, answer in capture._in_order(lambda n: begun.append(n) or n * n, range(100)):
+    for item, answer in photographs.map_in_order(lambda n: begun.append(n) or n * n, range(100)):
         assert answer == item * item and len(begun) <= item + 10
     assert len(begun) == 100
+
+
+def test_make_course_decodes_each_photograph_once_before_it_trains(folder, tmp_path, monkeypatch, capsys):
+    saved(fill(folder) / "relay" / "session 1" / "again.png", Image.open(folder / "relay" / "session 0" / "0.jpg"))
+    saved(folder / "Schrittmotor größer" / "s" / "too.png", Image.open(folder / "relay" / "session 0" / "1.jpg"))
+    decode, decoded = photos.decode, []
+    monkeypatch.setattr(photos, "decode", lambda path, prepare=None: decoded.append(path) or decode(path, prepare))
+    out = course.prepare_photos(folder, tmp_path / "exported")
+    assert len(decoded) == 14 + 2 and sum(folder in path.parents for path in decoded) == 14  # 2 to compare duplicates
+    assert "11 taken" in capsys.readouterr().out and photos.check_health(out).empty
+    (out / photos.read_table(out)["file"][0]).write_bytes(b"damaged since")
+    with pytest.raises(PhotoError, match="unreadable picture"):
+        course.prepare_photos(folder, tmp_path / "exported")
 
 
 # Photographs: bad input
@@ -449,7 +472,7 @@ def test_a_file_that_may_not_be_read_is_set_aside(folder, out, monkeypatch):
             raise PermissionError(13, "Permission denied", path)
         return open(path, *arguments)
 
-    monkeypatch.setattr(capture, "open", refuse, raising=False)
+    monkeypatch.setattr(importing_of_a_picture, "open", refuse, raising=False)
     run(folder, out)
     assert "cannot be opened (Permission denied)" in aside(out)["secret.jpg"]
 
@@ -526,7 +549,7 @@ def test_an_output_folder_that_cannot_be_used_is_one_sentence(folder, tmp_path):
     for out, message in ((folder, "lies in the folder"), (folder / "out", "lies in the folder"),
                          (tmp_path, "or the other way"), (tmp_path / "file", "is a file"),
                          (tmp_path / "file" / "out", "cannot be written")):
-        with pytest.raises(PhotoError, match=message):
+        with pytest.raises((PhotoError, ImportStopped), match=message):
             run(folder, out)
     theirs = fill(tmp_path / "theirs")
     with pytest.raises(PhotoError, match="holds files that were not imported"):
@@ -564,7 +587,7 @@ def test_rows_that_were_added_by_hand_stay(folder, out):
 
 def test_two_imports_at_a_time_are_refused(folder, out):
     fill(folder)
-    with capture._collecting(out):
+    with collection.collecting(out):
         with pytest.raises(PhotoError, match="another import is writing to it"):
             run(folder, out)
     assert len(run(folder, out).table) == 12
@@ -920,7 +943,7 @@ def test_a_download_that_keeps_failing_is_given_up_after_a_few_tries(commons, ou
     commons.add("first.jpg", fault=[fault] * 20)
     commons.add("second.jpg")
     report = search(commons, out)
-    assert len(commons.downloads()) == capture.TRIES + 1 and report.taken == {"relay": 1}
+    assert len(commons.downloads()) == importer_of_commons.TRIES + 1 and report.taken == {"relay": 1}
     assert "cannot be had" in aside(out)["File:first.jpg"]
 
 
@@ -928,14 +951,14 @@ def test_waits_grow_exponentially_and_are_as_long_as_the_server_asks(commons, ou
     commons.add("first.jpg", fault=["broken", "broken", "asks_for_9"])
     monkeypatch.setattr(Handler, "asks_for_9", lambda self: self.send(b"", status=503, Retry_After=9), raising=False)
     waited = []
-    monkeypatch.setattr(capture.time, "sleep", waited.append)
+    monkeypatch.setattr(time, "sleep", waited.append)
     import_commons("relay", "relay", out, api=commons.api, pause=1, progress=False)
-    assert waited == [1, 1, 0, 2, 0, 4, 5, 8]  # the search; then 1, 2, 4 (and 5 more, which makes 9), 8
+    assert waited == [1, 1, 2, 4, 9]  # the search; the first try and two more; as long as the server asks
 
 
 def test_a_slow_drip_does_not_hang(commons, out, monkeypatch):
     commons.add("first.jpg", fault=["dripping"])
-    monkeypatch.setattr(capture, "MAX_SECONDS", 0.3)
+    monkeypatch.setattr(importer_of_commons, "MAX_SECONDS", 0.3)
     search(commons, out)
     assert "takes longer than" in aside(out)["File:first.jpg"]
 
@@ -1024,12 +1047,13 @@ def test_the_command_imports_and_tells_what_it_did(folder, tmp_path, out, common
     assert done.returncode == 0 and "1 taken (relay 1)" in done.stdout
 
 
-def test_the_command_says_in_one_line_what_is_wrong(tmp_path, out):
-    for arguments in (("photos", tmp_path / "nowhere"), ("video", tmp_path / "nowhere.mp4", "--label", "relay"),
-                      ("commons", "relay", "--label", "relay", "--api", "http://127.0.0.1:9/")):
+def test_the_command_says_in_one_line_what_is_wrong_and_exits_1_for_the_users_files_2_for_a_network(tmp_path, out):
+    for exit_code, *arguments in ((1, "photos", tmp_path / "nowhere"),
+                                  (1, "video", tmp_path / "nowhere.mp4", "--label", "relay"),
+                                  (2, "commons", "relay", "--label", "relay", "--api", "http://127.0.0.1:9/")):
         done = command(*arguments, "--out", out)
         lines = [line for line in done.stderr.replace("\r", "\n").splitlines() if line.strip() and "|" not in line]
-        assert done.returncode == 1 and len(lines) == 1 and not done.stdout, done.stderr
+        assert done.returncode == exit_code and len(lines) == 1 and not done.stdout, done.stderr
 
 
 def heed_interrupts():
@@ -1063,7 +1087,8 @@ def test_a_split_keeps_what_was_dealt_out_and_fills_what_is_missing():
     assert photos.split_by_session(table, keep={}).equals(photos.split_by_session(table))
 
 
-@pytest.mark.parametrize("label, splits", [("relay", ["train", "valid", "test"]), ("other", ["valid", "test", "train"])])
+@pytest.mark.parametrize("label, splits", [("relay", ["train", "valid", "test"]),
+                                           ("other", ["valid", "test", "train"])])
 def test_a_partial_split_grows_session_by_session_into_all(label, splits):
     keep = {}
     for n in range(1, len(splits) + 1):

@@ -127,7 +127,7 @@ def test_a_notebook_whose_kernel_this_computer_cannot_have_is_left_out_by_name_a
         spec = tmp_path / "jupyter" / "kernels" / "optional-kernel" / "kernel.json"
         spec.parent.mkdir(parents=True)
         spec.write_text(json.dumps({"argv": ["/nowhere/python3.8"], "display_name": "", "language": "python"}))
-    code = ("import sys; from utils import course; "
+    code = ("import sys; from tools import course; "
             "course.OPTIONAL_KERNELS['optional-kernel'] = 'which needs a miracle'; sys.exit(course.main(sys.argv[1:]))")
     done = subprocess.run(
         [sys.executable, "-c", code, str(first), str(left_out), str(last)], cwd=ROOT, capture_output=True, text=True,
@@ -139,7 +139,7 @@ def test_a_notebook_whose_kernel_this_computer_cannot_have_is_left_out_by_name_a
 
 def test_make_test_leaves_such_a_notebook_out_by_name_too_found_or_named():
     first, second, *_ = course.find_notebooks(ROOT / "notebooks")
-    code = ("import sys, pytest; from utils import course; "
+    code = ("import sys, pytest; from tools import course; "
             f"course.why_left_out = lambda path: 'which needs a miracle' if path.name == {first.name!r} else None; "
             "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', *sys.argv[1:]]))")
     for arguments in (["--collect-only", "notebooks"], [f"notebooks/{first.name}"]):

@@ -5,9 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.stats import binomtest
 
-from utils import evaluate, tflite
+from utils import classifiers, evaluate, intervals, photos, tflite
 from utils.silence import quiet, silent_stderr
 
 quiet("tensorflow", "coremltools")
@@ -55,26 +54,14 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("correct, n", [(0, 7), (7, 7), (3, 10), (190, 192), (1, 1)])
-def test_the_interval_is_wilsons(correct, n):
-    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
-    assert evaluate.wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
-
-
-@pytest.mark.parametrize("correct, n", [(0, 0), (3, 2), (-1, 5)])
-def test_an_interval_needs_a_share(correct, n):
-    with pytest.raises(ValueError, match="is no share"):
-        evaluate.wilson_interval(correct, n)
-
-
 def test_a_folder_is_evaluated_class_by_class(model, folder):
     result = evaluate.evaluate(model, folder)
     assert (result["accuracy"], result["n"]) == (11 / 12, 12)
-    assert result["interval"] == pytest.approx(evaluate.wilson_interval(11, 12), abs=1e-4)
+    assert result["interval"] == pytest.approx(intervals.wilson_interval(11, 12), abs=1e-4)
     assert {name: each["accuracy"] for name, each in result["per_class"].items()} == {
         "blau": 1, "grün": 1, "red one": 0.75}
     assert result["confusion"]["red one"] == {"blau": 1, "grün": 0, "red one": 3}
-    assert result["unknown"] == {"turned_away": 1.0, "n": 2, "kept": 1.0, "threshold": evaluate.DEFAULT_THRESHOLD}
+    assert result["unknown"] == {"turned_away": 1.0, "n": 2, "kept": 1.0, "threshold": classifiers.DEFAULT_THRESHOLD}
     assert 0 < result["seconds_per_photo"] < 1 and result["unreadable"] == []
     assert evaluate.confusion_array(result, LABELS).tolist() == [[4, 0, 0], [0, 4, 0], [1, 0, 3]]
     assert evaluate.per_class_table(result).loc["red one", "accuracy"] == 0.75
@@ -99,8 +86,8 @@ def test_without_a_folder_other_nothing_is_said_about_the_unknown(model, folder)
     assert "unknown" not in evaluate.evaluate(model, folder)
 
 
-def test_strangers_are_left_out_where_asked(model, folder):
-    known, everything = evaluate.evaluate(model, folder, strangers=False), evaluate.evaluate(model, folder)
+def test_unknown_objects_are_left_out_where_asked(model, folder):
+    known, everything = evaluate.evaluate(model, folder, with_unknown=False), evaluate.evaluate(model, folder)
     assert "unknown" in everything and "unknown" not in known
     assert known["confusion"] == everything["confusion"]
 
@@ -132,8 +119,8 @@ def test_the_report_names_accuracy_interval_and_confusions(model, folder, capsys
     assert "75.0% of 4, 1 taken for blau" in out and "could not be read: blau/0.jpg" in out
 
 
-def refused(arguments, capfd):
-    assert evaluate.main([str(a) for a in arguments]) == 2
+def refused(arguments, capfd, exit_code=2):
+    assert evaluate.main([str(a) for a in arguments]) == exit_code
     out, err = capfd.readouterr()
     assert out == "" and len(err.splitlines()) == 1 and "Traceback" not in err
     return err
@@ -159,7 +146,7 @@ def spoil_all(folder):
 ], ids=["empty folder", "no folder", "empty class", "unknown class", "all unreadable"])
 def test_a_folder_that_cannot_be_used_is_refused_in_one_sentence(model, folder, change, says, capfd):
     change(folder)
-    assert says in refused([model, folder], capfd)
+    assert says in refused([model, folder], capfd, exit_code=1)
 
 
 def test_a_model_that_is_no_classifier_is_refused(folder, tmp_path, capfd):
@@ -235,10 +222,35 @@ def test_other_formats_give_the_core_ml_files_answers(model, folder, tmp_path, s
 @pytest.mark.parametrize("suffix", OTHERS)
 def test_the_probabilities_of_other_formats_are_the_core_ml_files(model, folder, tmp_path, suffix):
     pictures = [Image.open(path).resize((8, 8)) for path in sorted(folder.glob("*/*.jpg"))]
-    found = evaluate.load_classifier(OTHERS[suffix](tmp_path / f"colour{suffix}"))
+    found = classifiers.load(OTHERS[suffix](tmp_path / f"colour{suffix}"))
     assert found.size == (8, 8) and found.labels == LABELS
     np.testing.assert_allclose(found.probabilities(pictures),
-                               evaluate.load_classifier(model).probabilities(pictures), atol=1e-5)
+                               classifiers.load(model).probabilities(pictures), atol=1e-5)
+
+
+def test_files_and_pictures_get_the_same_probabilities_in_batches(model, folder, monkeypatch):
+    monkeypatch.setattr(classifiers, "BATCH_SIZE", 5)
+    classifier, files = classifiers.load(model), sorted(folder.glob("*/*.jpg"))
+    found = classifiers.predict(classifier, files)
+    assert found.shape == (14, 3) and classifier.seconds > 0
+    pictures = [photos.read_photo(file, classifier.size) for file in files]
+    np.testing.assert_array_equal(found, classifiers.predict(classifier, pictures))
+    np.testing.assert_array_equal(found[::-1], classifiers.predict(classifier, files[::-1]))
+    assert classifiers.predict(classifier, []).shape == (0, 3)
+
+
+def test_a_file_that_cannot_be_read_is_listed_or_refused(model, folder):
+    (folder / "blau" / "1.jpg").write_text("not a picture")
+    classifier, files, unreadable = classifiers.load(model), sorted(folder.glob("*/*.jpg")), []
+    assert len(classifiers.predict(classifier, files, unreadable)) == 13 and unreadable == [files[1]]
+    with pytest.raises(photos.PhotoError, match="1.jpg"):
+        classifiers.predict(classifier, files)
+
+
+def test_the_temperature_does_not_change_what_the_file_answers(model, folder, tmp_path):
+    warm, files = convert(tmp_path / "warm.mlpackage", temperature="5"), sorted(folder.glob("*/*.jpg"))
+    plain, found = (classifiers.predict(classifiers.load(path), files) for path in (model, warm))
+    np.testing.assert_array_equal(found, plain)
 
 
 @pytest.mark.parametrize("suffix", OTHERS)

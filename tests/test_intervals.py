@@ -1,8 +1,9 @@
-"""Differences of two classifiers on the same photographs; wilson_interval is tested in test_evaluate.py."""
+"""Intervals for a share, and differences of two classifiers on the same photographs."""
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from utils.intervals import compare, paired_difference
+from utils.intervals import compare, paired_difference, wilson_interval
 
 SESSIONS = np.repeat([f"relay-{number}" for number in range(24)], 8)
 
@@ -10,6 +11,18 @@ SESSIONS = np.repeat([f"relay-{number}" for number in range(24)], 8)
 def answers(share, seed=0, by_session=False):
     rng = np.random.default_rng(seed)
     return np.repeat(rng.random(24) < share, 8) if by_session else rng.random(192) < share
+
+
+@pytest.mark.parametrize("correct, n", [(0, 7), (7, 7), (3, 10), (190, 192), (1, 1)])
+def test_the_interval_is_wilsons(correct, n):
+    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert wilson_interval(correct, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
+
+
+@pytest.mark.parametrize("correct, n", [(0, 0), (3, 2), (-1, 5)])
+def test_an_interval_needs_a_share(correct, n):
+    with pytest.raises(ValueError, match="is no share"):
+        wilson_interval(correct, n)
 
 
 def test_a_classifier_does_not_differ_from_itself():

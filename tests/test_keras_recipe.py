@@ -1,7 +1,10 @@
 """Augmentation and training, on a few real photographs."""
+import re
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
@@ -26,7 +29,7 @@ def pictures():
 
 
 def only(**settings):
-    return recipe.Augmentation(**{**vars(recipe.NO_AUGMENTATION), **settings})
+    return replace(recipe.NO_AUGMENTATION, **settings)
 
 
 def test_the_same_seed_gives_the_same_pictures_and_another_gives_others(pictures):
@@ -100,16 +103,15 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     assert np.allclose(recipe.predict(model, valid), 0.5)  # a head of zeros knows nothing
     recipe.train_head(model, train, targets, valid, targets)
     before = {layer.name: layer.get_weights() for layer in model.layers}
-    history = recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96,
-                               batch_size=4, verbose=0)
+    short = recipe.FineTuning(first="block7a_expand_conv", steps=8, size=96, batch_size=4)
+    history = recipe.fine_tune(model, train, targets, valid, targets, short, verbose=0)
     changed = {name for name, weights in before.items()
                if any(not np.array_equal(a, b) for a, b in zip(weights, model.get_layer(name).get_weights()))}
     assert changed == {"block7a_expand_conv", "block7a_project_conv", "head_conv", "logits"}
     assert set(history.history) == {"accuracy", "loss", "val_accuracy", "val_loss"}
     assert (recipe.predict(model, valid).argmax(axis=1) == targets).all()
     tuned = model.get_weights()
-    recipe.fine_tune(model, train, targets, valid, targets, "block7a_expand_conv", 8, 96, batch_size=4,
-                     keep=1, verbose=0)
+    recipe.fine_tune(model, train, targets, valid, targets, replace(short, keep=1), verbose=0)
     assert all(np.array_equal(a, b) for a, b in zip(tuned, model.get_weights()))
 
 
@@ -117,9 +119,14 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     ({"avx512_bf16": True, "amx_bf16": False}, True), ({"amx_bf16": True}, True), ({"avx512_bf16": False}, False),
     ({}, False),
 ])
-def test_bfloat16_is_for_processors_that_have_it(monkeypatch, capabilities, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert recipe.has_bfloat16() == expected
+def test_bfloat16_is_for_processors_that_have_it(capabilities, expected):
+    assert recipe.has_bfloat16(capabilities) == expected
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the system describes its CPU elsewhere")
+def test_this_processor_is_known_as_the_system_describes_it():
+    flags = re.findall(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    assert recipe.has_bfloat16() == bool({"avx512_bf16", "amx_bf16"} & set(" ".join(flags).split()))
 
 
 def test_convolutions_compute_in_bfloat16_where_asked_and_in_float32_afterwards():
@@ -137,9 +144,9 @@ def test_convolutions_compute_in_bfloat16_where_asked_and_in_float32_afterwards(
     assert rounding() < 1e-5
 
 
-def test_a_stranger_is_answered_evenly_and_seen_twice_in_a_pass():
+def test_an_unknown_object_gets_even_probabilities_and_is_seen_twice_in_a_pass():
     targets = np.array([0, 2, -1, 1])
     assert np.allclose(recipe.shares_of(targets, 3), [[1, 0, 0], [0, 0, 1], [1 / 3] * 3, [0, 1, 0]])
     batches = recipe.training_batches(np.zeros((4, 32, 32, 3), "uint8"), targets, 3, batch_size=5, size=32)
     _, seen = next(iter(batches))
-    assert (np.asarray(seen).max(axis=1) < 0.5).sum() == recipe.STRANGERS_SEEN == 2
+    assert (np.asarray(seen).max(axis=1) < 0.5).sum() == recipe.UNKNOWN_REPEATS == 2

@@ -77,3 +77,27 @@ def test_expect_failure_lets_an_interruption_through():
 def test_an_exercise_is_answered_without_a_traceback(condition, says, capsys):
     lesson.check(condition, "A hint.")
     assert capsys.readouterr().out.startswith(says)
+
+
+def test_a_missing_file_is_named_with_the_line_that_makes_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match="a.mlpackage is missing.*tools.course notebooks/05"):
+        lesson.made_earlier(tmp_path / "a.mlpackage")
+    assert lesson.made_earlier(tmp_path) == tmp_path
+
+
+def test_an_excerpt_takes_a_block_to_its_closing_brace_and_removes_the_indentation(tmp_path):
+    path = tmp_path / "A.swift"
+    path.write_text("struct A {\n    func a() {\n        if b {\n        }\n    }\n\n    let c = 1\n}\n")
+    assert lesson.excerpt(path, "func a") == "func a() {\n    if b {\n    }\n}"
+    assert lesson.excerpt(path, "if b", "}") == "if b {\n}"
+    assert lesson.excerpt(path, "let c", "let c") == "let c = 1"
+
+
+def test_an_excerpt_names_a_line_that_is_not_there(tmp_path):
+    path = tmp_path / "A.swift"
+    path.write_text("let a = 1\nlet b = 2\n")
+    assert lesson.excerpt(path, "let a", "let b") == "let a = 1\nlet b = 2"
+    for arguments, message in ((("let x",), "A.swift has no line with 'let x'"),
+                               (("let a", "let x"), "'let x' after 'let a'")):
+        with pytest.raises(LookupError, match=message):
+            lesson.excerpt(path, *arguments)

@@ -243,6 +243,21 @@ def test_health_finds_a_bad_picture(tmp_path, kind):
         photos.require_healthy(tmp_path)
 
 
+def test_the_table_is_read_once_where_it_has_to_be_healthy(tmp_path, monkeypatch):
+    expected, read, calls = listed(tmp_path), photos.read_table, []
+    monkeypatch.setattr(photos, "read_table", lambda folder: calls.append(folder) or read(folder))
+    assert photos.require_healthy(tmp_path).equals(expected) and calls == [tmp_path]
+
+
+def test_a_folder_whose_pictures_are_known_to_be_sound_is_checked_without_decoding_them(tmp_path, monkeypatch):
+    fill(tmp_path, labels=["relay"])
+    monkeypatch.setattr(photos, "decode", lambda *_: pytest.fail("a picture was decoded"))
+    with pytest.raises(PhotoError, match="only one class"):
+        photos.require_healthy(tmp_path, pictures=False)
+    fill(tmp_path, labels=["piezo"])
+    assert len(photos.require_healthy(tmp_path, pictures=False)) == 12
+
+
 def test_health_finds_an_empty_class_folder(tmp_path):
     (fill(tmp_path) / "piezo").mkdir()
     assert findings(tmp_path) == {("empty class folder", "piezo")}
@@ -329,3 +344,15 @@ def test_photos_and_paths_are_python_3_8():
         source = (ROOT / "utils" / name).read_text()
         ast.parse(source, feature_version=(3, 8))
         assert "is_relative_to" not in source and "removeprefix" not in source  # came with 3.9
+
+
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_a_sample_takes_whole_sessions_of_every_class_and_split(interleaved):
+    labels = ["a", "b"] * 10 if interleaved else ["a"] * 10 + ["b"] * 10
+    table = pd.DataFrame({"label": np.repeat(labels, 4), "split": np.repeat(["valid"] * 10 + ["test"] * 10, 4),
+                          "session": np.repeat(np.arange(20), 4)})
+    some = photos.whole_sessions(table, 40)
+    assert (some.groupby("session").size() == 4).all()
+    assert some.groupby(["label", "split"]).ngroups == table.groupby(["label", "split"]).ngroups
+    assert 40 <= len(some) <= 48
+    assert len(photos.whole_sessions(table, 80)) == 80

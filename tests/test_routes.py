@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from utils import routes
+from utils.command_line import CourseError
 from utils.paths import ROOT
 
 EVALUATION = {"accuracy": 0.96875, "interval": [0.9335, 0.9856], "n": 192, "seconds_per_photo": 0.0084}
@@ -82,7 +83,7 @@ def test_nothing_recorded_is_an_empty_table(table):
 def test_a_damaged_table_is_named_and_not_overwritten(table, content):
     table.parent.mkdir()
     table.write_bytes(content)
-    with pytest.raises(routes.RouteError, match="routes.csv: is no table of routes"):
+    with pytest.raises(CourseError, match="routes.csv: is no table of routes"):
         routes.record_closed("a", "03", "a hop", table=table)
     assert table.read_bytes() == content
 
@@ -90,7 +91,7 @@ def test_a_damaged_table_is_named_and_not_overwritten(table, content):
 def test_a_figure_that_is_no_number_is_a_damaged_table(table):
     routes.record_closed("a", "03", "a hop", table=table)
     table.write_text(table.read_text().replace(",,,,", ",many,,,"))
-    with pytest.raises(routes.RouteError, match="is no table of routes"):
+    with pytest.raises(CourseError, match="is no table of routes"):
         routes.read_routes(table)
 
 
@@ -98,7 +99,7 @@ def test_a_hanging_program_that_holds_the_lock_is_an_error_with_advice(table, mo
     monkeypatch.setattr(routes, "LOCK_SECONDS", 0.1)
     table.parent.mkdir()
     with routes.filelock.FileLock(table.with_name(".routes.csv.lock")):
-        with pytest.raises(routes.RouteError, match="another program has held its lock"):
+        with pytest.raises(CourseError, match="another program has held its lock"):
             routes.record_closed("a", "03", "a hop", table=table)
 
 
@@ -109,11 +110,11 @@ def test_a_hanging_program_that_holds_the_lock_is_an_error_with_advice(table, mo
     ({"parity": -1}, "parity is -1")])
 def test_an_open_route_without_a_file_or_figures_is_refused(table, package, change, message):
     arguments = {"file": package, "evaluation": EVALUATION, "parity": 0, "platform": "iOS 15", **change}
-    with pytest.raises(routes.RouteError, match=message):
+    with pytest.raises(CourseError, match=message):
         routes.record_open("a", "03", **arguments, table=table)
     assert not table.exists()
 
 
 def test_a_closed_route_without_a_reason_is_refused(table):
-    with pytest.raises(routes.RouteError, match="say where it is closed"):
+    with pytest.raises(CourseError, match="say where it is closed"):
         routes.record_closed("a", "03", " ", table=table)

@@ -1,19 +1,64 @@
 """The studio's plain data and its camera, without Blender."""
+import ast
 import dataclasses
+import importlib
 import json
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
-from utils.paths import ROOT
-from studio import parts, scene
+from studio import outlines, parts, scene
 from studio.__main__ import main, shard
 from studio.develop import develop, meter
+from utils.paths import ROOT
+
+COMMAND = """
+import os, signal, sys, types
+
+def render(scene, files, threads):
+    for file in files:
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(f".{os.getpid()}.part")
+            partial.write_text(scene.session)
+            try:
+                DURING
+            except KeyboardInterrupt:
+                pass  # Blender prints and forgets what is raised while it renders
+            partial.replace(file)
+
+sys.modules["studio.render"] = types.ModuleType("studio.render")
+sys.modules["studio.render"].render = render
+from studio.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def studio(out, during="pass"):
+    """The studio's command on one session, with a Blender that writes the session's name in place of a picture and runs
+    the statement ``during`` while it renders ``file``."""
+    code = COMMAND.replace("DURING", during)
+    return subprocess.Popen([sys.executable, "-c", code, "--out", out, "--sessions", "relay-12"], cwd=ROOT, text=True,
+                            stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                            # a shell's background job, which a test run may be, ignores interrupts
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Imports a module of the studio with stand-ins for Blender's modules, and forgets it after the test."""
+    for name in ("bpy", "mathutils"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    before = set(sys.modules)
+    yield lambda name: importlib.import_module(f"studio.{name}")
+    for name in set(sys.modules) - before:
+        if name.startswith("studio."):
+            del sys.modules[name]
 
 
 def test_the_same_name_draws_the_same_scene_and_another_name_another():
@@ -39,9 +84,54 @@ def test_a_quarter_of_the_sessions_has_a_quarter_of_each_label():
     assert all(abs(quarter[label] - len(scene.SPLITS[label]) / 4) <= 2 for label in parts.LABELS)
 
 
-def test_every_variant_of_every_family_has_a_weight():
-    for family in parts.LABELS + ["clutter"]:
-        assert all(weight > 0 for weight in parts.WEIGHTS[family].values())
+@pytest.mark.parametrize("family", [*parts.LABELS, "clutter"])
+def test_every_variant_that_has_a_weight_can_be_built_and_the_other_way_round(stand_in, family):
+    assert set(parts.WEIGHTS[family]) == set(stand_in(f"parts.{family}").VARIANTS)
+    assert all(weight > 0 for weight in parts.WEIGHTS[family].values())
+
+
+def test_every_session_shows_variants_and_surfaces_that_exist(stand_in):
+    shaders = stand_in("surroundings").SHADERS
+    assert set(shaders) == set(scene.SURFACES)
+    for drawn in map(scene.draw, scene.sessions()):
+        assert drawn.surface in shaders
+        assert all(thing.variant in parts.WEIGHTS[thing.family] for thing in (drawn.thing, *drawn.clutter))
+
+
+@pytest.mark.parametrize("family", [*parts.LABELS, "clutter"])
+def test_no_family_of_parts_imports_from_another(family):
+    tree = ast.parse((ROOT / "studio" / "parts" / f"{family}.py").read_text(encoding="utf-8"))
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {name for alias in node.names for name in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom):
+            modules |= {*(node.module or "").split("."), *(alias.name for alias in node.names)}
+    assert not modules & {*parts.LABELS, "clutter"}
+
+
+def test_what_a_kit_makes_inside_a_group_hangs_under_the_group_and_then_under_the_part_again(stand_in):
+    module = stand_in("kit")
+    module.bpy.data.objects.new.side_effect = lambda name, data: MagicMock()
+    kit = module.Kit(rng=None)
+    part = kit.root
+    with pytest.raises(ZeroDivisionError), kit.moved((1, 2, 3), (0, 0, 180)) as root:
+        assert kit.root is root and root.parent is part and root.location == (1, 2, 3)
+        assert root.rotation_euler == pytest.approx([0, 0, np.pi])
+        raise ZeroDivisionError
+    assert kit.root is part
+
+
+def test_a_shade_is_lighter_or_darker_within_8_bits(stand_in):
+    shade = stand_in("kit").shade
+    assert shade("#204080", 0.5) == "#102040" and shade("#ff0010", 1.25, 8) == "#ff081c"
+
+
+def test_outlines_are_centred_and_as_large_as_they_say():
+    for outline in (outlines.rectangle(0, 0, 4, 2), outlines.rounded(4, 2, 0.5)):
+        xs, ys = zip(*outline)
+        assert (min(xs), max(xs), min(ys), max(ys)) == pytest.approx((-2, 2, -1, 1))
+    assert max(x for x, _ in outlines.eared(1.0, 1.5, 0.3, True)) == pytest.approx(1.8)
 
 
 @pytest.mark.parametrize("label", sorted(set(parts.LABELS) - {"other"}))
@@ -111,39 +201,6 @@ def test_a_shaken_camera_blurs_along_its_way():
     assert (blurred[:, 16] > 150).sum() <= (sharp[:, 16] > 150).sum()
 
 
-FAKE = """
-import sys, time, types
-from pathlib import Path
-def render(scene, files, threads):
-    for file in files:
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(f".{os.getpid()}.part")
-            partial.write_text(scene.session)
-            try:
-                time.sleep(SECONDS)
-            except KeyboardInterrupt:
-                pass  # Blender prints and forgets what is raised while it renders
-            ENDING
-            partial.replace(file)
-import os
-import studio
-studio.render = sys.modules["studio.render"] = types.ModuleType("render")
-studio.render.render = render
-from studio.__main__ import main
-sys.exit(main(sys.argv[1:]))
-"""
-
-
-def studio(out, seconds=0.0, ending="pass"):
-    """The studio's command on one session, with a Blender that paints nothing."""
-    code = FAKE.replace("SECONDS", str(seconds)).replace("ENDING", ending)
-    return subprocess.Popen([sys.executable, "-c", code, "--out", out, "--sessions", "relay-12"], cwd=ROOT, text=True,
-                            stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                            # a shell's background job, which a test run may be, ignores interrupts
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-
-
 def test_only_what_is_missing_is_rendered(tmp_path):
     assert studio(tmp_path).wait(60) == 0
     files = sorted((tmp_path / "relay").iterdir())
@@ -157,20 +214,17 @@ def test_only_what_is_missing_is_rendered(tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_stops_the_render_even_while_blender_works_and_leaves_nothing_half_written(tmp_path, how):
-    process = studio(tmp_path, seconds=0.3)
-    while not (tmp_path / "relay" / "relay-12_1.jpg").exists():
-        time.sleep(0.01)
-        assert process.poll() is None
+    process = studio(tmp_path, "file.stem == 'relay-12_2' and (print('at work', flush=True), signal.pause())")
+    assert process.stdout.readline() == "at work\n"
     process.send_signal(how)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "run the same command again to go on" in said and "Traceback" not in said
-    names = {file.name for file in (tmp_path / "relay").iterdir()}
-    assert "relay-12_1.jpg" in names and "relay-12_7.jpg" not in names and not [n for n in names if n.endswith(".part")]
+    assert sorted(file.name for file in (tmp_path / "relay").iterdir()) == ["relay-12_0.jpg", "relay-12_1.jpg"]
     assert studio(tmp_path).wait(60) == 0 and len(list((tmp_path / "relay").iterdir())) == 8
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):
-    said = studio(tmp_path, ending="raise OSError(28, 'No space left on device')").communicate(timeout=60)
+    said = studio(tmp_path, "raise OSError(28, 'No space left on device')").communicate(timeout=60)
     assert "No space left on device. Make room, " in said[1] and "Traceback" not in said[1] and said[0] == ""
     assert list((tmp_path / "relay").iterdir()) == []
 

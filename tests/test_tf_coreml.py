@@ -9,11 +9,11 @@ from utils.silence import quiet
 
 quiet("tensorflow", "coremltools")
 
+import coreml_runtime  # noqa: E402
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from keras import layers  # noqa: E402
 
-import coreml_runtime
 from utils import tf_coreml  # noqa: E402
 
 SIDE = 16

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from utils import tflite
+from utils.command_line import CourseError
 from utils.silence import quiet
 
 quiet("tensorflow")
@@ -105,7 +106,7 @@ def test_a_damaged_file_is_one_sentence(file, tmp_path, spoil, message):
     path, data = tmp_path / "spoilt.tflite", spoil(file.read_bytes())
     if data is not None:
         path.write_bytes(data)
-    with pytest.raises(tflite.TFLiteError, match=message) as caught:
+    with pytest.raises(CourseError, match=message) as caught:
         tflite.TFLiteModel(path)
     assert "\n" not in str(caught.value)
 
@@ -114,5 +115,5 @@ def test_two_inputs_are_refused(tmp_path):
     spec = tf.TensorSpec([1, 4], tf.float32)
     function = tf.function(lambda a, b: a + b, input_signature=[spec, spec]).get_concrete_function()
     tflite.convert(function, tmp_path / "two.tflite")
-    with pytest.raises(tflite.TFLiteError, match="2 inputs and 1 outputs"):
+    with pytest.raises(CourseError, match="2 inputs and 1 outputs"):
         tflite.TFLiteModel(tmp_path / "two.tflite")

@@ -1,19 +1,25 @@
 """The recipe computes what fastai and the bundled network compute, trains what it says it trains, and saves only
 numbers."""
+import ast
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
+# isort: off
+from utils import photos, torch_recipe  # torch_recipe comes before fastai
+import fastai.vision.all as fastai
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fastai.vision.all import Callback, set_seed
 from PIL import Image
 
-from utils import photos, torch_recipe
-from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, accuracy, aug_transforms,
-                               set_seed, vision_learner)
 from utils.backbone import scale_pixels
+from utils.paths import ROOT, exported
 
-SIDE = 64  # pixels; the network takes any multiple of 32
+SIZE = 64  # pixels per side; the network takes any multiple of 32
+NAMES = ["blue", "red"]
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +32,18 @@ def table(tmp_path_factory):
     """Twelve photographs of reddish and of bluish noise, four of them for validation."""
     folder, random, rows = tmp_path_factory.mktemp("photos"), np.random.RandomState(0), []
     for i in range(12):
-        noise = random.randint(0, 80, (SIDE, SIDE + 16, 3), np.uint8)
+        noise = random.randint(0, 80, (SIZE, SIZE + 16, 3), np.uint8)
         noise[..., 2 * (i % 2)] += 150
         Image.fromarray(noise).save(folder / f"{i}.png")
         rows.append({"file": folder / f"{i}.png", "label": ["red", "blue"][i % 2], "is_valid": i >= 8})
     return pd.DataFrame(rows)
 
 
-def learner(table, *callbacks, sides=(32, 64)):
-    block = DataBlock((torch_recipe.PhotoBlock(SIDE), CategoryBlock), get_x=ColReader("file"), get_y=ColReader("label"),
-                      splitter=ColSplitter(), batch_tfms=aug_transforms(max_rotate=180))
+def learner(table, *callbacks, crop_sizes=(32, 64)):
     set_seed(0)
-    cbs = [torch_recipe.ProgressiveResizing(sides), *callbacks]
-    return vision_learner(block.dataloaders(table, bs=4, num_workers=0), torch_recipe.efficientnet_lite0_for_cpu,
-                          metrics=accuracy, cbs=cbs)
+    learn = torch_recipe.learner(torch_recipe.dataloaders(Path("/"), table, NAMES, 4, SIZE), crop_sizes)
+    learn.remove_cbs([callback for callback in learn.cbs if isinstance(callback, torch_recipe.Bfloat16OnCPU)])
+    return learn.add_cbs(callbacks)
 
 
 def fit(learn):
@@ -98,12 +102,12 @@ def test_crops_are_small_first_and_validation_pictures_keep_their_size(table):
     with learn.no_bar(), learn.no_logging():
         learn.fit(2)
     assert [side for training, side in sizes.seen if training] == [32, 32, 64, 64]
-    assert {side for training, side in sizes.seen if not training} == {SIDE}
+    assert {side for training, side in sizes.seen if not training} == {SIZE}
 
 
 def test_after_training_the_augmentation_gives_full_size_again(table):
     learn = fit(learner(table))
-    assert learn.dls.train.one_batch()[0].shape[-1] == SIDE
+    assert learn.dls.train.one_batch()[0].shape[-1] == SIZE
 
 
 class Kinds(Callback):
@@ -112,6 +116,27 @@ class Kinds(Callback):
 
     def after_loss(self):
         self.of_prediction.add(self.pred.dtype)
+
+
+class Refusal(Exception):
+    pass
+
+
+def refuse(module, inputs):
+    raise Refusal
+
+
+def test_a_network_that_raises_leaves_bfloat16_off(table):
+    learn = learner(table, torch_recipe.Bfloat16OnCPU())
+    refusal = learn.model[0].register_forward_pre_hook(refuse)
+    with pytest.raises(Refusal):
+        fit(learn)
+    assert not torch.is_autocast_enabled("cpu")
+    refusal.remove()
+    kinds = []
+    learn.model[0].register_forward_hook(lambda module, inputs, output: kinds.append(output.dtype))
+    torch_recipe.predict(learn.model, np.zeros((1, SIZE, SIZE, 3), np.uint8))
+    assert kinds == [torch.float32]
 
 
 def test_with_the_callback_convolutions_compute_in_bfloat16_and_the_loss_in_float32(table):
@@ -132,7 +157,7 @@ def test_bfloat16_is_used_only_where_it_is_faster(monkeypatch, bfloat16, float32
 
 def test_the_callbacks_leave_bfloat16_out_where_it_is_slower(monkeypatch):
     for faster in (True, False):
-        monkeypatch.setattr(torch_recipe, "bfloat16_is_faster", lambda: faster)
+        monkeypatch.setattr(torch_recipe, "bfloat16_is_faster", lambda faster=faster: faster)
         kinds = [type(callback) for callback in torch_recipe.callbacks_for_cpu()]
         assert (torch_recipe.Bfloat16OnCPU in kinds) == faster
 
@@ -151,7 +176,7 @@ def test_a_photo_block_reads_as_the_phone_does_and_only_once(tmp_path, monkeypat
 
 
 def test_prediction_scales_pixels_and_does_not_depend_on_the_batch(network):
-    pictures = np.random.RandomState(0).randint(0, 255, (3, SIDE, SIDE, 3), np.uint8)
+    pictures = np.random.RandomState(0).randint(0, 255, (3, SIZE, SIZE, 3), np.uint8)
     found = torch_recipe.predict(network.train(), pictures)
     with torch.no_grad():
         one = network(scale_pixels(torch.tensor(pictures[2:]).permute(0, 3, 1, 2).float())).softmax(1).numpy()
@@ -162,7 +187,7 @@ def test_prediction_scales_pixels_and_does_not_depend_on_the_batch(network):
 def test_a_quick_head_tells_two_colours_apart_and_leaves_the_body_alone(table):
     model = torch_recipe.classifier(2)
     before = [tensor.clone() for tensor in model[0].state_dict().values()]
-    pictures = photos.read_photos("/", table, (SIDE, SIDE))
+    pictures = photos.read_photos("/", table, (SIZE, SIZE))
     targets = (table["label"] == "red").to_numpy(int)
     torch_recipe.train_head(model, pictures, targets, epochs=10)
     assert (torch_recipe.predict(model, pictures).argmax(1) == targets).all()
@@ -179,7 +204,7 @@ def test_weights_and_labels_come_back_as_they_were(network, tmp_path):
 def test_weights_of_a_learner_fit_the_classifier(table, tmp_path):
     model = learner(table).model.eval()
     torch_recipe.save_weights(model, tmp_path / "a.safetensors", ["blue", "red"])
-    pictures = photos.read_photos("/", table.head(2), (SIDE, SIDE))
+    pictures = photos.read_photos("/", table.head(2), (SIZE, SIZE))
     found = torch_recipe.predict(torch_recipe.load_weights(tmp_path / "a.safetensors")[0], pictures)
     assert np.array_equal(found, torch_recipe.predict(model, pictures))
 
@@ -217,6 +242,44 @@ def test_few_photographs_are_looked_at_more_often(photographs, epochs):
 
 @pytest.mark.parametrize("most", [32, 4])
 def test_fewer_photographs_than_a_batch_are_trained_on_all_the_same(table, most):
-    dls = DataBlock((torch_recipe.PhotoBlock(SIDE), CategoryBlock), get_x=ColReader("file"), get_y=ColReader("label"),
-                    splitter=ColSplitter()).dataloaders(table, bs=torch_recipe.batch_size(table, most), num_workers=0)
+    size = torch_recipe.batch_size(table, most)
+    dls = torch_recipe.dataloaders(Path("/"), table, NAMES, size, SIZE)
     assert sum(len(labels) for _, labels in dls.train) == 8
+
+
+# ---- notebook 02 -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def shown():
+    """What notebook 02 shows: its functions, and the keywords of its `learn.fine_tune`."""
+    cells = json.loads((ROOT / "notebooks" / "02_fastai_transfer_learning.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    tree = ast.parse("\n".join(line for each in code for line in each.split("\n") if not line.startswith("%")))
+    functions = ast.Module([each for each in tree.body if isinstance(each, ast.FunctionDef)], [])
+    found = {**vars(fastai), "torch_recipe": torch_recipe, "exported": exported, "names": NAMES, "PHOTOS": Path("/")}
+    exec(compile(functions, "notebook 02", "exec"), found)
+    calls = [each for each in ast.walk(tree)
+             if isinstance(each, ast.Call) and ast.unparse(each.func) == "learn.fine_tune"]
+    return SimpleNamespace(**found, rates=[{k.arg: ast.literal_eval(k.value) for k in call.keywords} for call in calls])
+
+
+def test_notebook_02_trains_at_the_rates_of_the_recipe(shown):
+    assert shown.rates == [torch_recipe.RATES]
+
+
+def test_the_learner_that_notebook_02_shows_is_the_recipes(table, shown):
+    torch_recipe.bfloat16_is_faster()  # draws random numbers the first time
+    found = []
+    for make in (lambda: shown.fast_learner(table),
+                 lambda: torch_recipe.learner(torch_recipe.dataloaders(Path("/"), table, NAMES, 8))):
+        set_seed(0)
+        learn = make()
+        pictures, targets = learn.dls.train.one_batch()
+        callbacks = [(type(each), getattr(each, "sizes", None)) for each in learn.cbs]
+        dropout = [each.p for each in learn.model.modules() if isinstance(each, torch.nn.Dropout)]
+        loss = learn.loss_func(torch.eye(8, 2), targets)
+        weights = list(learn.model.state_dict().values())
+        found.append((callbacks, dropout, learn.dls.vocab, [pictures, targets, loss, *weights]))
+    (*settings, tensors), (*expected, expected_tensors) = found
+    assert settings == expected
+    torch.testing.assert_close(tensors, expected_tensors)

@@ -13,7 +13,7 @@ OPTIONS = ["--epochs", "1", "--batch", "4", "--side", "64"]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Photographs of reddish and of bluish noise: of each three sessions of four, one session a split."""
+    """Photographs of reddish and of bluish noise: three sessions of four photographs each, one session per split."""
     folder, random = tmp_path_factory.mktemp("photos"), np.random.RandomState(0)
     for label, channel in (("red", 0), ("blue", 2)):
         for session in range(3):
@@ -34,15 +34,15 @@ def test_two_processes_share_the_batches_end_with_the_same_weights_and_write_one
 
 
 def test_one_process_takes_the_same_steps(folder, tmp_path):
-    told = train_fastai.train(folder, photos.read_table(folder), tmp_path / "a.safetensors", epochs=1, batch=4, side=64)
+    told = train_fastai.train(folder, photos.read_table(folder), tmp_path / "a.safetensors", epochs=1, batch=4, size=64)
     assert told["processes"] == 1 and told["steps"] == 4 and told["photographs"] == [16]
     assert torch_recipe.load_weights(tmp_path / "a.safetensors")[1] == ["blue", "red"]
 
 
 def test_weights_that_differ_between_processes_are_not_written(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(train_fastai, "gather_object", lambda mine: mine + [("another", 8)])
-    with pytest.raises(RuntimeError, match="different weights; nothing was written"):
-        train_fastai.train(folder, photos.read_table(folder), tmp_path / "a.safetensors", epochs=1, batch=4, side=64)
+    with pytest.raises(train_fastai.TrainingError, match="different weights; nothing was written"):
+        train_fastai.train(folder, photos.read_table(folder), tmp_path / "a.safetensors", epochs=1, batch=4, size=64)
     assert list(tmp_path.iterdir()) == []
 
 

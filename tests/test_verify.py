@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
 from utils import backbone, paths, photos, verify
+from utils.command_line import CourseError
 from utils.silence import quiet, silent_stderr
 
 quiet("coremltools")
@@ -313,31 +314,30 @@ def test_a_compressed_file_that_has_become_worse_is_refused_by_its_accuracy(good
 
 
 def accuracy(changed, n, of=None, **recorded):
-    """The accuracy check's figure and limit for a file that calls `changed` of n photographs something else than its
-    source, which is always right; the source has answered for `of` photographs, of which these n are checked."""
-    found = verify._Verification("a.mlmodel", {
+    """What the accuracy check says (whether it holds, figure, limit) of a file that calls `changed` of n photographs
+    something else than its source, which is always right; the source has answered for `of` photographs, of which these
+    n are checked."""
+    exported = verify.Exported("a.mlmodel", {
         "labels": ["relay", "piezo"], "truth": np.repeat("relay", n), "digests": [""] * (of or n),
         "probabilities": np.tile([1, 0], (n, 1)), **recorded}, paths.TABLETOP)
-    found.answers = np.array([[0, 1]] * changed + [[1, 0]] * (n - changed))
-    return found.accuracy()
+    exported.answers = np.array([[0, 1]] * changed + [[1, 0]] * (n - changed))
+    return verify.check_accuracy(exported)
 
 
 @pytest.mark.parametrize("allowed, n, limit", [
     (1, 5, "20.0% apart, 1 of 5 photographs"), (1, 192, "0.5% apart, 1 of 192 photographs"),
     (1, 399, "0.3% apart, 1 of 399 photographs"), (5, 1000, "0.5% apart, 5 of 1000 photographs")])
 def test_half_a_point_or_one_photograph_may_be_lost(allowed, n, limit):
-    assert accuracy(allowed, n)[1] == limit
-    with pytest.raises(verify.Refused):
-        accuracy(allowed + 1, n)
+    assert accuracy(allowed, n)[::2] == (True, limit)
+    assert not accuracy(allowed + 1, n)[0]
 
 
 @pytest.mark.parametrize("allowed, n, of, recorded", [
     (3, 192, 192, 3 / 192), (29, 100, 100, 0.29),  # 0.29 * 100 is a little below 29
     (1, 192, 192, 0.0), (3, 64, 192, 3 / 192)], ids=["three", "rounding", "none", "as many of fewer"])
 def test_as_many_photographs_as_recorded_may_be_lost(allowed, n, of, recorded):
-    assert accuracy(allowed, n, of, accuracy_limit=recorded)
-    with pytest.raises(verify.Refused):
-        accuracy(allowed + 1, n, of, accuracy_limit=recorded)
+    assert accuracy(allowed, n, of, accuracy_limit=recorded)[0]
+    assert not accuracy(allowed + 1, n, of, accuracy_limit=recorded)[0]
 
 
 @pytest.mark.parametrize("recorded, refused", [({}, ["accuracy"]), ({"accuracy_limit": 0.1}, [])])
@@ -354,9 +354,9 @@ def test_a_recorded_accuracy_limit_is_kept_in_the_reference(good, tmp_path, reco
                                     {"accuracy_limit": math.nan}, {"accuracy_limit": 5}], ids=str)
 def test_an_impossible_limit_is_neither_recorded_nor_read(good, exported, tmp_path, limits, capfd):
     _, test, answers = good
-    with pytest.raises(verify.VerificationError, match="give a number from 0 on, and one from 0 to 1"):
-        verify.record_reference(tmp_path / "a.mlmodel", test, answers, LABELS, "float64", folder=paths.TABLETOP,
-                                **limits)
+    with pytest.raises(CourseError, match="give a number from 0 on, and one from 0 to 1"):
+        verify.record_reference(tmp_path / "a.mlmodel", test, answers, LABELS, "float64", (SIDE, SIDE),
+                                folder=paths.TABLETOP, **limits)
     assert not list(tmp_path.iterdir())
     path = copied(exported, tmp_path)
     reference = json.loads(verify.reference_path(path).read_text())
@@ -439,6 +439,7 @@ def test_the_command_line_ends_with_1_when_a_check_does_not_hold(exported, tmp_p
 ], ids=["a class is missing", "no photographs", "an unknown class"])
 def test_a_reference_that_does_not_fit_is_not_recorded(good, tmp_path, spoil, says):
     table, answers = spoil(*good[1:])
-    with pytest.raises(verify.VerificationError, match=says):
-        verify.record_reference(tmp_path / "a.mlmodel", table, answers, LABELS, "float64", folder=paths.TABLETOP)
+    with pytest.raises(CourseError, match=says):
+        verify.record_reference(tmp_path / "a.mlmodel", table, answers, LABELS, "float64", (SIDE, SIDE),
+                                folder=paths.TABLETOP)
     assert not list(tmp_path.iterdir())

@@ -13,15 +13,16 @@ import time
 from urllib.parse import urlsplit
 
 import av
+import coreml_runtime
 import numpy as np
 import pytest
 from PIL import Image
 
-import coreml_runtime
 from tools import demo
-from utils import calibration, phone, photos
-from utils.silence import quiet, silent_stderr
+from utils import calibration, compression, photos
+from utils.command_line import CourseError
 from utils.paths import ROOT, TABLETOP
+from utils.silence import quiet, silent_stderr
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 MISSING = [name for name, path in {"Chromium (the system's package)": CHROMIUM, "Node.js": shutil.which("node"),
@@ -394,7 +395,7 @@ def test_nothing_is_cut_off_sideways(page, url, pictures, width, height):
 def test_the_exported_network_computes_what_the_runtime_computes(package, pictures, expected, tmp_path):
     import onnxruntime
 
-    demo.export_onnx(package, tmp_path / "model.onnx")
+    demo.export_onnx(demo.load(package), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     for path in pictures.values():
         pixels = np.asarray(photos.read_photo(path, (SIZE, SIZE)), np.float32).transpose(2, 0, 1)[None]
@@ -420,12 +421,12 @@ def compressed(tmp_path_factory):
                            inputs=[ct.ImageType(name="image", shape=(1, 3, 16, 16), scale=1 / 64)],
                            classifier_config=ct.ClassifierConfig(["a", "b", "c"]),
                            minimum_deployment_target=ct.target.iOS15)
-        model = phone.mixed_precision(model, widening=1)
+        model = compression.mixed_precision(model, widening=1)
     main = model.get_spec().mlProgram.functions["main"]
     kinds = {operation.type for block in main.block_specializations.values() for operation in block.operations}
     assert {"constexpr_lut_to_dense", "constexpr_affine_dequantize"} <= kinds
     path = tmp_path_factory.mktemp("compressed") / "Small.mlpackage"
-    phone.save(model, path)
+    compression.save(model, path)
     return path
 
 
@@ -433,7 +434,7 @@ def test_the_network_of_a_compressed_package_computes_what_the_runtime_computes(
     import onnxruntime
 
     model = coreml_runtime.load(compressed)
-    demo.export_onnx(compressed, tmp_path / "model.onnx")
+    demo.export_onnx(demo.load(compressed), tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     answers = []
     for colour in ("red", "green", "blue", "white"):
@@ -448,7 +449,7 @@ def test_the_network_of_a_compressed_package_computes_what_the_runtime_computes(
 def test_the_weights_of_a_compressed_package_are_stored_in_float16(compressed, tmp_path):
     import onnx
 
-    demo.export_onnx(compressed, tmp_path / "model.onnx")
+    demo.export_onnx(demo.load(compressed), tmp_path / "model.onnx")
     stored = onnx.load(tmp_path / "model.onnx").graph.initializer
     large = [tensor.data_type for tensor in stored if np.prod(tensor.dims) >= 1000]
     assert len(large) == 4 and set(large) == {onnx.TensorProto.FLOAT16}
@@ -458,11 +459,12 @@ def test_labels_threshold_and_temperature_come_from_the_metadata(package, tmp_pa
     import coremltools as ct
 
     about = {"labels": LABELS, "width": SIZE, "height": SIZE}
-    assert demo.describe(package) == about | {"threshold": NEVER, "temperature": 1}
+    assert demo.describe(demo.load(package)) == about | {"threshold": NEVER, "temperature": 1}
     model = ct.models.MLModel(str(package), skip_model_load=True)
     model.user_defined_metadata.update(threshold="0.7", temperature="1.6")
     model.save(str(tmp_path / "calibrated.mlpackage"))
-    assert demo.describe(tmp_path / "calibrated.mlpackage") == about | {"threshold": 0.7, "temperature": 1.6}
+    calibrated = demo.load(tmp_path / "calibrated.mlpackage")
+    assert demo.describe(calibrated) == about | {"threshold": 0.7, "temperature": 1.6}
 
 
 def refused(arguments, **environment):
@@ -480,14 +482,14 @@ def test_without_node_the_demo_says_what_to_install(package, tmp_path, monkeypat
     monkeypatch.setattr(demo, "WEB", tmp_path)
     (tmp_path / "package-lock.json").write_text("{}")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(demo.DemoError, match="node is not installed"):
+    with pytest.raises(CourseError, match="node is not installed"):
         demo.build(package, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
 
 
 def test_a_port_in_use_is_told_in_a_sentence():
     with demo.server(ROOT / "web", 0) as running:
-        with pytest.raises(demo.DemoError, match="Choose another: make demo PORT="):
+        with pytest.raises(CourseError, match="Choose another: make demo PORT="):
             demo.server(ROOT / "web", running.server_address[1])
 
 

@@ -180,9 +180,11 @@ def made_since(folder, moment):
 
 def prepare_photos(folder=PHOTOS, exported=EXPORTED):
     """The folder for the notebooks to work on: `folder` where it has a photos.csv, else one below `exported` into which
-    its photographs are imported. Prints what was imported. Raises PhotoError when they cannot be trained on."""
+    its photographs are imported. Prints what was imported. Raises PhotoError when they cannot be trained on,
+    ImportStopped when the disk fails."""
     if not folder.is_dir():
         raise photos.PhotoError(f"PHOTOS: no such folder: {folder}")
+    decode = True
     if not (folder / "photos.csv").exists():
         from utils import capture  # loads the video libraries
 
@@ -190,8 +192,8 @@ def prepare_photos(folder=PHOTOS, exported=EXPORTED):
         print(f"Importing the photographs of {shown(folder)}", flush=True)
         report = capture.import_photos(folder, Path(exported) / "photos" / words)
         print(report, end="\n\n", flush=True)
-        folder = report.out
-    photos.require_healthy(folder)
+        folder, decode = report.out, not report.all_new
+    photos.require_healthy(folder, decode)
     return folder
 
 
@@ -322,7 +324,7 @@ def main(arguments=None):
     try:
         run_course([n.resolve() for n in notebooks], folder=prepare_photos(), to_commit=options.refresh,
                    resume=not (options.notebooks or options.refresh))
-    except (CourseStopped, photos.PhotoError) as error:
+    except CourseError as error:
         print(f"The course stopped. {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:

@@ -17,13 +17,15 @@ import tempfile
 import warnings
 from pathlib import Path
 
-import numpy as np
-
 import coreml_runtime
-from utils import evaluate
+import numpy as np
+from coreml_runtime.imports import import_coremltools
+
+from utils import classifiers
+from utils.command_line import CourseError, command
 from utils.files import written_whole
-from utils.silence import silent_stderr
 from utils.paths import EXPORTED, ROOT
+from utils.silence import silent_stderr
 
 WEB = ROOT / "web"
 PACKAGE = EXPORTED / "TabletopClassifier.mlpackage"
@@ -31,50 +33,51 @@ PORT = 8000
 OPSET = 17
 
 
-class DemoError(RuntimeError):
-    """The page cannot be built or served. The message says what is missing and what to do."""
+def load(package):
+    """A Core ML package as a coreml_runtime.Model that can be exported: without packed convolutions, which have no
+    counterpart in ONNX. Raises coreml_runtime's errors."""
+    import torch
+
+    with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(enabled=False):
+        return coreml_runtime.load(package)
 
 
-def describe(package):
+def describe(model):
     """What the page has to know of a Core ML classifier: {labels, width, height (pixels), threshold, temperature}.
 
-    Raises DemoError, evaluate.EvaluationError, coreml_runtime's errors.
+    Raises CourseError.
     """
-    classifier = evaluate.CoreMLClassifier(package)
-    model = coreml_runtime.load(package)
+    classifier = classifiers.of_core_ml(model)
     if model.image_inputs[0].color_layout != "RGB":
-        raise DemoError(f"{package}: takes {model.image_inputs[0].color_layout} pictures; convert it with "
-                        "color_layout=ct.colorlayout.RGB.")
+        raise CourseError(f"{model.path}: takes {model.image_inputs[0].color_layout} pictures; convert it with "
+                          "color_layout=ct.colorlayout.RGB.")
     width, height = classifier.size
     return {"labels": classifier.labels, "width": width, "height": height, "threshold": classifier.threshold,
             "temperature": classifier.temperature}
 
 
-def export_onnx(package, path):
+def export_onnx(model, path):
     """Writes a Core ML classifier as ONNX: `image` (1, 3, H, W) of 0..255 -> `probabilities` (1, classes), float32.
 
     The runtime computes the program with PyTorch, so PyTorch's exporter can record it: whatever the package was trained
     and compressed with, the page runs the same program with the same weights.
-    Raises DemoError, coreml_runtime's errors.
+    Raises CourseError.
     """
     import onnx
     import onnxruntime
     import torch
 
-    with warnings.catch_warnings(action="ignore"), torch.backends.mkldnn.flags(enabled=False):
-        model = coreml_runtime.load(package)  # without packed convolutions, which have no counterpart in ONNX
     program, image = model.program, model.image_inputs[0]
-    if "classify" not in {node.op_type for node in getattr(program, "nodes", [])}:
-        raise DemoError(f"{package}: is no ML Program with class labels, which the page is made from; give an "
-                        ".mlpackage converted with ct.ClassifierConfig.")
+    # `classify` only names the largest probability, which the page does itself.
+    classify = next((node for node in getattr(program, "nodes", []) if node.op_type == "classify"), None)
+    if classify is None:
+        raise CourseError(f"{model.path}: is no ML Program with class labels, which the page is made from; give an "
+                          ".mlpackage converted with ct.ClassifierConfig.")
 
     class Network(torch.nn.Module):
         def forward(self, pixels):
-            values = {**program.constants, image.name: pixels}
-            for node in program.nodes:
-                if node.op_type == "classify":  # only names the largest probability, which the page does itself
-                    return values[node.tensors["probabilities"]]
-                program.run_node(node, values)
+            values = program.run({image.name: pixels}, until=lambda node, _: node is classify)
+            return values[classify.tensors["probabilities"]]
 
     # The exporter warns that it records shapes as they are; they are fixed here.
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
@@ -111,22 +114,23 @@ def _store_as_float16(graph, least=1000):
 def build(package=PACKAGE, out=WEB / "dist"):
     """Builds the page for a Core ML classifier into the folder `out`, which appears whole or not at all.
 
-    Raises DemoError, evaluate.EvaluationError, coreml_runtime's errors.
+    Raises CourseError, coreml_runtime's errors.
     """
     if not Path(package).exists():
-        raise DemoError(f"{package}: there is no model yet. Run make course first; notebook 06 writes it.")
+        raise CourseError(f"{package}: there is no model yet. Run make course first; notebook 06 writes it.")
     install_packages()
-    about = describe(package)
+    model = load(package)
+    about = describe(model)
     with written_whole(out) as unfinished:
         unfinished.mkdir()
-        export_onnx(package, unfinished / "model.onnx")
+        export_onnx(model, unfinished / "model.onnx")
         (unfinished / "model.json").write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
         _npm("run", "build", "--silent", "--", str(unfinished.resolve()))
     return Path(out)
 
 
 def install_packages():
-    """Installs what web/package-lock.json pins into web/node_modules, unless it is there already. Raises DemoError."""
+    """Installs what web/package-lock.json pins into web/node_modules, unless it is there. Raises CourseError."""
     lock, installed = WEB / "package-lock.json", WEB / "node_modules" / ".package-lock.json"
     if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
         print("Installing the npm packages of web/package-lock.json, once ...", flush=True)
@@ -136,13 +140,14 @@ def install_packages():
 def _npm(*arguments):
     for program in ("node", "npm"):
         if not shutil.which(program):
-            raise DemoError(f"{program} is not installed. The page is built with Node.js 18 or newer and npm: install "
-                            "them from the project's site, nodejs.org, or with your system's package manager.")
+            raise CourseError(f"{program} is not installed. The page is built with Node.js 18 or newer and npm: "
+                              "install them from the project's site, nodejs.org, or with your system's package "
+                              "manager.")
     done = subprocess.run([shutil.which("npm"), *arguments], cwd=WEB, capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip() and "npm warn" not in line]
-        raise DemoError(f"npm {arguments[0]} failed in web/: {' '.join(lines[:3]) or 'it gave no reason'}. "
-                        "Is there a network, and Node.js 18 or newer?")
+        raise CourseError(f"npm {arguments[0]} failed in web/: {' '.join(lines[:3]) or 'it gave no reason'}. "
+                          "Is there a network, and Node.js 18 or newer?")
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
@@ -170,11 +175,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 def server(folder, port=PORT):
-    """An HTTP server for a folder, on every address of this machine; port 0 takes any free one. Raises DemoError."""
+    """An HTTP server for a folder, on every address of this machine; port 0 takes any free one. Raises CourseError."""
     try:
         return Server(("", port), functools.partial(Handler, directory=str(folder)))
     except (OSError, OverflowError) as error:
-        raise DemoError(f"Port {port} cannot be used ({error}). Choose another: make demo PORT=8123.") from None
+        raise CourseError(f"Port {port} cannot be used ({error}). Choose another: make demo PORT=8123.") from None
 
 
 def lan_address():
@@ -186,33 +191,27 @@ def lan_address():
     return None
 
 
+@command
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tools.demo", description="The model in a browser: build, serve.")
     parser.add_argument("--model", metavar="PACKAGE", type=Path, default=PACKAGE, help="default: %(default)s")
     parser.add_argument("--port", type=int, default=PORT, help="default: %(default)s")
     parser.add_argument("--build", action="store_true", help="build web/dist and stop")
     options = parser.parse_args(arguments)
-    try:
-        folder = build(options.model)
-        if options.build:
-            print(f"Built {folder}.")
-            return 0
-        with server(folder, options.port) as running:
-            port, lan = running.server_address[1], lan_address()
-            print(f"On this computer, with the live camera: http://localhost:{port}/")
-            if lan:
-                print(f"On a phone in the same network, with the photo button: http://{lan}:{port}/")
-            print("Stop with Ctrl-C.", flush=True)
-            running.serve_forever()
-    except (DemoError, evaluate.EvaluationError, coreml_runtime.CoreMLRuntimeError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print()
-        return 0
+    import_coremltools(with_tensorflow=False)  # it would load TensorFlow, in seconds, only to convert from it
+    folder = build(options.model)
+    if options.build:
+        print(f"Built {folder}.")
+        return
+    with server(folder, options.port) as running, contextlib.suppress(KeyboardInterrupt):
+        port, lan = running.server_address[1], lan_address()
+        print(f"On this computer, with the live camera: http://localhost:{port}/")
+        if lan:
+            print(f"On a phone in the same network, with the photo button: http://{lan}:{port}/")
+        print("Stop with Ctrl-C.", flush=True)
+        running.serve_forever()
+    print()
 
 
 if __name__ == "__main__":
-    # coremltools imports TensorFlow where it is installed: seconds that reading a model does not need.
-    sys.modules.setdefault("tensorflow", None)
     sys.exit(main())

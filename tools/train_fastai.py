@@ -69,11 +69,11 @@ def learner(folder, table, batch, size):
     names = photos.class_names(table)
     table = table[table["label"].isin(names) & (table["split"] != "test")]
     table = table.assign(is_valid=table["split"] == "valid")
-    processes = max(num_distrib(), 1)
+    trained, processes = (~table["is_valid"]).sum(), max(num_distrib(), 1)
     each = torch_recipe.batch_size(table, batch) // processes
     if each < 2:
-        raise photos.PhotoError(f"{processes} processes share {batch} photographs a step, of {(~table['is_valid']).sum()} "
-                                "for training: each needs two or more. Take fewer processes.")
+        raise photos.PhotoError(f"{processes} processes share {batch} photographs per step, of {trained} for training: "
+                                "each needs two or more. Take fewer processes.")
     return torch_recipe.learner(torch_recipe.dataloaders(folder, table, names, each, size), (size // 2, size * 3 // 4))
 
 

@@ -9,11 +9,11 @@ import math
 import time
 from pathlib import Path
 
+import coreml_runtime
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-import coreml_runtime
 from utils import photos, tflite
 from utils.command_line import CourseError
 

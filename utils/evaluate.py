@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from coreml_runtime.imports import import_coremltools
+
 from utils import calibration, classifiers, photos
 from utils.command_line import command
 from utils.intervals import wilson_interval

@@ -3,10 +3,11 @@
 Pictures stay in memory as uint8, larger than the network's input, so that augmentation cuts its crop from real pixels.
 Everything random is drawn from one seed: the same seed, pictures and machine give the same batches.
 
-TensorFlow is left its threads on all cores: beside a busy program a step keeps about as much of its speed with them as
-with fewer (`python -m tools.bench busy`), for they do not wait for one another as PyTorch's do.
+TensorFlow keeps its threads on all cores. While another program is busy, a step is about as fast with all threads as
+with fewer (`python -m tools.bench busy`), because they do not wait for one another as PyTorch's do.
 """
 import contextlib
+import math
 from dataclasses import dataclass
 
 import keras
@@ -20,12 +21,13 @@ from utils.paths import SEED
 EVALUATION_BATCH = 32
 LABEL_SMOOTHING = 0.1  # Szegedy et al. 2016, section 7
 HEAD_EXAMPLES = 1728  # that the head is trained on at least: few photographs are augmented more often
-FINE_TUNING_STEPS = 432  # more gain a little and cost two cores their time: measured in data/README.md
-STRANGERS_SEEN = 2  # times in each pass over the pictures: there are few of them, and many kinds of things
-# Pixels a side of what the classifier is shown: more than the training crops have, in which augmentation makes parts
-# look larger (Touvron et al. 2019, Fixing the train-test resolution discrepancy). An average-pooled network takes any.
+HEAD_EPOCHS, HEAD_LEARNING_RATE = 10, 2e-3
+TRAINING_SIZE = 192  # pixels per side of the training crops; small ones are fast
+UNKNOWN_REPEATS = 2  # how often a pass shows each unknown object: there are few of them, and many kinds of objects
+# Pixels per side of the network's input after training: more than the training crops have, in which augmentation makes
+# parts look larger (Touvron et al. 2019, Fixing the train-test resolution discrepancy). The average pooling takes any.
 INPUT_SIZE = 288
-CHECKPOINTS, VALIDATED = 8, 48  # how often fine-tuning is looked at on its way, and training on how many pictures
+CHECKPOINTS, VALIDATED = 8, 48  # validations during fine-tuning, and the most pictures in one
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,28 @@ class Augmentation:
     erase: float = 0.3  # share of pictures that lose a rectangle
 
 
-NO_AUGMENTATION = Augmentation(0, (1, 1), *[0] * 12)
+NO_AUGMENTATION = Augmentation(rotation=0, zoom=(1, 1), shift=0, perspective=0, plain_border=0, exposure=0, contrast=0,
+                               white_balance=0, saturation=0, hue=0, grey=0, blur=0, noise=0, erase=0)
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How `fine_tune` trains. The defaults are notebook 05's."""
+
+    first: str = "block5a_expand_conv"  # the first layer that is trained
+    steps: int = 432  # batches; more of them gain a little and take two cores long: measured in data/README.md
+    size: int = TRAINING_SIZE  # pixels per side of the training crops
+    batch_size: int = 32
+    learning_rate: float = 3e-4  # the highest, of a cosine schedule with warm-up
+    weight_decay: float = 0.01
+    # Share of the weights before training in those at the end: fine-tuned weights forget what helps on photographs of
+    # another kind (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
+    keep: float = 0.2
 
 
 class _Draw:
-    """Random numbers for a batch of n pictures, each draw from a seed of its own."""
+    """Random numbers for a batch of n pictures: each draw has its own seed, and its first axis is the batch, (n,) or
+    (n, *shape)."""
 
     def __init__(self, n, seed):
         self.n, self.seed = n, seed
@@ -69,8 +88,8 @@ class _Draw:
 def augment(pictures, seed, size=IMAGE_SIZE, settings=Augmentation()):
     """A changed copy of each picture: (N, H, W, 3) of 0..255 -> float32 (N, size, size, 3) of 0..255.
 
-    seed: two integers. One resampling does all of the geometry and one 3x3 matrix a picture all of the colour: Keras'
-    own layers, one after the other, blur the picture five times and take longer than the network.
+    seed: two integers. One resampling does all of the geometry and one 3x3 matrix per picture all of the colour. Keras'
+    own layers, one after the other, would blur the picture five times and take longer than the network.
     """
     pictures = tf.cast(pictures, tf.float32)
     draw = _Draw(tf.shape(pictures)[0], seed)
@@ -82,13 +101,14 @@ def augment(pictures, seed, size=IMAGE_SIZE, settings=Augmentation()):
         pictures = _erase_rectangle(pictures, draw, settings)
     if settings.noise:
         amount = draw.uniform(0.0, settings.noise, (1, 1, 1))
-        grain = _Draw(1, draw.seed).uniform(-1.7, 1.7, pictures.shape[1:])  # of standard deviation 1; one for a batch:
-        pictures += amount * grain  # what is drawn for each picture takes as long as its blur
+        # Standard deviation 1, and the same for the batch: drawing it for each picture takes as long as the blur.
+        grain = _Draw(1, draw.seed).uniform(-1.7, 1.7, pictures.shape[1:])
+        pictures += amount * grain
     return tf.clip_by_value(pictures, 0.0, 255.0)
 
 
 def _change_geometry(pictures, draw, size, settings):
-    """Rotation, flip, zoom, shift and perspective as one projective transform."""
+    """Rotation, flip, zoom, shift and perspective as one projective transform: (N, H, W, 3) -> (N, size, size, 3)."""
     side = tf.cast(tf.minimum(tf.shape(pictures)[1], tf.shape(pictures)[2]), tf.float32)
     angle = draw.uniform(-settings.rotation, settings.rotation) * np.pi / 180
     flip = tf.where(draw.chance(0.5), 1.0, -1.0)
@@ -128,7 +148,7 @@ def _change_geometry(pictures, draw, size, settings):
 
 
 def _change_colour(pictures, draw, settings):
-    """Exposure, contrast, white balance, saturation, hue and greyscale as one matrix and one offset a picture."""
+    """Exposure, contrast, white balance, saturation, hue and greyscale as one matrix and one offset per picture."""
     def gain(largest, shape=()):
         return tf.exp(draw.uniform(-largest, largest, shape))
 
@@ -171,19 +191,19 @@ def _erase_rectangle(pictures, draw, settings):
 
 
 def shares_of(targets, classes):
-    """What a classifier is to answer, float32 (N, classes): 1 for the target, an integer from 0 on. For the target -1,
-    a thing of none of the classes, it is the same for each (outlier exposure, Hendrycks et al. 2019)."""
+    """The probabilities that a classifier should give, float32 (N, classes): 1 for the target, an integer from 0 on.
+    For the target -1, an unknown object, each class gets the same (outlier exposure, Hendrycks et al. 2019)."""
     targets = tf.convert_to_tensor(targets)
     return tf.where(targets[:, None] < 0, 1 / classes, tf.one_hot(targets, classes))
 
 
-def training_batches(pictures, targets, classes, batch_size=32, size=IMAGE_SIZE, settings=Augmentation(), seed=SEED):
+def training_batches(pictures, targets, classes, batch_size=32, size=TRAINING_SIZE, settings=Augmentation(), seed=SEED):
     """An endless tf.data.Dataset of (scaled pictures (B, size, size, 3), `shares_of` their targets (B, classes)).
 
-    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for what is none of the classes. Each pass is shuffled anew
-    and shows these STRANGERS_SEEN times; the b-th batch is changed by (seed, b).
+    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for unknown objects. Each pass is shuffled anew and shows
+    unknown objects UNKNOWN_REPEATS times; the b-th batch is augmented with the seed (seed, b).
     """
-    places = np.repeat(np.arange(len(targets)), np.where(np.asarray(targets) < 0, STRANGERS_SEEN, 1))
+    places = np.repeat(np.arange(len(targets)), np.where(np.asarray(targets) < 0, UNKNOWN_REPEATS, 1))
     pictures, targets = tf.constant(pictures), shares_of(targets, classes)
 
     def make(number, chosen):
@@ -201,7 +221,7 @@ def evaluation_batches(pictures):
 
 
 def predict(model, pictures):
-    """A Keras model's outputs for uint8 pictures (N, H, W, 3), scaled here: an array (N, ...)."""
+    """A Keras model's outputs for uint8 pictures (N, H, W, 3), scaled here: float32 (N, ...)."""
     return model.predict(evaluation_batches(pictures), verbose=0)
 
 
@@ -224,9 +244,13 @@ def freeze_before(model, first):
         layer.trainable = index >= names.index(first) and not isinstance(layer, keras.layers.DepthwiseConv2D)
 
 
-def has_bfloat16():
-    """Whether this processor multiplies bfloat16 numbers itself: others are slower with them, or oneDNN refuses."""
-    capabilities = torch.cpu.get_capabilities()  # TensorFlow keeps what it knows of the processor to itself
+def has_bfloat16(capabilities=None):
+    """Whether a CPU multiplies bfloat16 numbers itself: others are slower with them, or oneDNN refuses.
+
+    capabilities: {name: whether it has it}; by default those of this CPU, from PyTorch, because TensorFlow does not
+    publish them.
+    """
+    capabilities = torch.cpu.get_capabilities() if capabilities is None else capabilities
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
@@ -242,66 +266,62 @@ def _convolutions_in_bfloat16(enabled):
 
 
 def _evenly(targets):
-    """The places of at most VALIDATED of them, as a slice."""
-    return slice(None, None, -(-len(targets) // VALIDATED))
+    """A slice that selects at most VALIDATED of them, evenly spaced."""
+    return slice(None, None, math.ceil(len(targets) / VALIDATED))
 
 
 def _loss():
     return keras.losses.CategoricalCrossentropy(label_smoothing=LABEL_SMOOTHING)
 
 
-def train_head(model, pictures, targets, valid_pictures, valid_targets, epochs=10, size=192,
-               learning_rate=2e-3, settings=Augmentation(), seed=SEED):
+def train_head(model, pictures, targets, valid_pictures, valid_targets):
     """Trains the head of a classifier on features of the frozen backbone, computed once for augmented copies of the
     pictures, at least HEAD_EXAMPLES in all; the weights are averaged. Returns Keras' History.
 
-    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for what is none of the classes; valid_pictures: uint8
-    (M, S, S, 3), any S, of which at most VALIDATED, evenly spaced, are used; size: side in pixels of the training crops.
+    pictures: uint8 (N, H, W, 3); targets: integers (N,), -1 for unknown objects; valid_pictures: uint8 (M, S, S, 3),
+    any S, of which at most VALIDATED, evenly spaced, are used; valid_targets: integers (M,).
     """
-    keras.utils.set_random_seed(seed)  # the order of a shuffled dataset depends on this one, too
+    keras.utils.set_random_seed(SEED)  # the order of a shuffled dataset also depends on this one
     classes = model.output_shape[-1]
     extractor = keras.Model(model.input, model.get_layer("pool").output)
-    batches = training_batches(pictures, targets, classes, EVALUATION_BATCH, size, settings, seed)
-    batches = batches.take(-(-max(len(pictures), HEAD_EXAMPLES) // EVALUATION_BATCH))
+    batches = training_batches(pictures, targets, classes, EVALUATION_BATCH)
+    batches = batches.take(math.ceil(max(len(pictures), HEAD_EXAMPLES) / EVALUATION_BATCH))
     features, one_hot = map(np.concatenate, zip(*[(extractor.predict_on_batch(x), y) for x, y in batches]))
     some = _evenly(valid_targets)
     valid = predict(extractor, valid_pictures[some]), keras.ops.one_hot(valid_targets[some], classes)
     head = keras.Sequential([model.get_layer(name) for name in ("dropout", "logits", "probabilities")])
-    optimizer = keras.optimizers.AdamW(learning_rate, use_ema=True, ema_momentum=0.99)
+    optimizer = keras.optimizers.AdamW(HEAD_LEARNING_RATE, use_ema=True, ema_momentum=0.99)
     head.compile(optimizer, _loss(), metrics=["accuracy"])
-    return head.fit(features, one_hot, batch_size=64, epochs=epochs, validation_data=valid, verbose=0,
+    return head.fit(features, one_hot, batch_size=64, epochs=HEAD_EPOCHS, validation_data=valid, verbose=0,
                     callbacks=[keras.callbacks.SwapEMAWeights()])
 
 
-def fine_tune(model, pictures, targets, valid_pictures, valid_targets, first="block5a_expand_conv",
-              steps=FINE_TUNING_STEPS, size=192, learning_rate=3e-4, weight_decay=0.01, batch_size=32,
-              keep=0.2, settings=Augmentation(), seed=SEED, verbose=2):
-    """Trains the layers from `first` on with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras'
-    History with CHECKPOINTS entries; its validation is of the averaged weights.
+def fine_tune(model, pictures, targets, valid_pictures, valid_targets, recipe=FineTuning(), verbose=2):
+    """Trains the last layers with AdamW, a cosine schedule with warm-up and averaged weights. Returns Keras' History
+    with CHECKPOINTS entries; its validation is of the averaged weights.
 
-    pictures, targets, valid_pictures, valid_targets: as for train_head. steps: how many batches, where each picture is
-    then seen 2 to 40 times; otherwise more or fewer. size: side in pixels of the training crops; small ones are fast.
-    keep: share of the weights before training in those that the model has at the end; fine-tuned weights forget what
-    helps on photographs of another kind (Wortsman et al. 2022, Robust fine-tuning of zero-shot models).
-    Convolutions compute in bfloat16 where the processor does: a step takes about a sixth less time.
+    pictures, targets, valid_pictures, valid_targets: as for train_head. verbose: as for Keras' fit. There are
+    recipe.steps batches if each picture is then seen 2 to 40 times; otherwise more or fewer. Convolutions compute in
+    bfloat16 where the CPU does, so a step takes about a sixth less time.
     """
     before = model.get_weights()
-    freeze_before(model, first)
-    once = len(pictures) / batch_size
-    a_checkpoint = max(1, round(min(max(steps, 2 * once), 40 * once) / CHECKPOINTS))
-    steps = a_checkpoint * CHECKPOINTS
+    freeze_before(model, recipe.first)
+    steps_per_epoch = len(pictures) / recipe.batch_size
+    steps = min(max(recipe.steps, 2 * steps_per_epoch), 40 * steps_per_epoch)
+    steps_per_checkpoint = max(1, round(steps / CHECKPOINTS))
+    steps = steps_per_checkpoint * CHECKPOINTS
     warm_up = 1 + steps // 10
-    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=learning_rate,
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - warm_up, warmup_target=recipe.learning_rate,
                                                   warmup_steps=warm_up)
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay, use_ema=True, ema_momentum=0.98)
-    keras.utils.set_random_seed(seed)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay, use_ema=True, ema_momentum=0.98)
+    keras.utils.set_random_seed(SEED)
     model.compile(optimizer, _loss(), metrics=["accuracy"])
     classes, some = model.output_shape[-1], _evenly(valid_targets)
     one_hot = tf.data.Dataset.from_tensor_slices(tf.one_hot(valid_targets[some], classes)).batch(EVALUATION_BATCH)
     valid = tf.data.Dataset.zip(evaluation_batches(valid_pictures[some]), one_hot)
-    batches = training_batches(pictures, targets, classes, batch_size, size, settings, seed)
+    batches = training_batches(pictures, targets, classes, recipe.batch_size, recipe.size)
     with _convolutions_in_bfloat16(has_bfloat16()):
-        history = model.fit(batches, shuffle=False, steps_per_epoch=a_checkpoint, epochs=CHECKPOINTS, verbose=verbose,
-                            validation_data=valid, callbacks=[keras.callbacks.SwapEMAWeights()])
-    model.set_weights([old + (1 - keep) * (new - old) for old, new in zip(before, model.get_weights())])
+        history = model.fit(batches, shuffle=False, steps_per_epoch=steps_per_checkpoint, epochs=CHECKPOINTS,
+                            verbose=verbose, validation_data=valid, callbacks=[keras.callbacks.SwapEMAWeights()])
+    model.set_weights([old + (1 - recipe.keep) * (new - old) for old, new in zip(before, model.get_weights())])
     return history

@@ -12,9 +12,9 @@ A table is a pandas DataFrame with a row a photograph and at least four columns:
 It comes from `photos.csv` in the folder. Without one, each sub-folder is a class, and each folder inside a class is a
 session (a photograph that lies directly in its class folder is a session of its own).
 
-`python -m utils.photos DIR` prints the table's summary and what is wrong with it. It ends with 0 when nothing is, with 1
-when the photographs or their table failed a check or cannot be used, with 2 when it could not be run. Nothing here writes
-to a folder of photographs. Works on Python 3.8 with pandas, Pillow and NumPy; HEIC needs pillow-heif.
+`python -m utils.photos DIR` prints the table's summary and what is wrong with it. The exit code is 0 when nothing is, 1
+when the photographs or their table failed a check or cannot be used, 2 when it could not be run. Nothing here writes to
+a folder of photographs. Works on Python 3.8 with pandas, Pillow and NumPy; HEIC needs pillow-heif.
 """
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from coreml_runtime.pictures import to_rgb
 from PIL import Image, ImageOps
 
-from coreml_runtime.pictures import to_rgb
 from utils.command_line import CourseError, command
 
 try:
@@ -93,7 +93,8 @@ def _read_csv(folder):
     try:
         table = pd.read_csv(name, dtype={c: str for c in COLUMNS}, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
-        raise PhotoError(f"{name}: cannot be read as a table ({str(error).strip()}). Save it as CSV in UTF-8.")
+        reason = str(error).strip()
+        raise PhotoError(f"{name}: cannot be read as a table ({reason}). Save it as CSV in UTF-8.") from None
     missing = [c for c in COLUMNS if c not in table]
     if missing:
         raise PhotoError(f"{name}: has no column {', '.join(missing)}. Its columns begin with {','.join(COLUMNS)}.")
@@ -160,7 +161,7 @@ def split_by_session(table, fractions=(0.67, 0.165, 0.165), seed=0, keep=None, p
     """A copy of the table with whole sessions dealt out to `split`, class by class.
 
     fractions: shares of train, valid and test among a class's sessions; each split gets at least one session.
-    `other` measures first of all: two sessions of it go to valid and test, and only a third one to train.
+    Unknown objects (`other`) measure first of all: two sessions go to valid and test, and only a third one to train.
     keep: {session: split} of sessions dealt out before; they stay, and new ones bring the shares as near as they can.
     partial: a class with too few sessions gets as many of the splits as it can, train first.
     The same sessions and seed give the same splits on any machine and with any version of NumPy.
@@ -238,14 +239,15 @@ def decode(path, prepare=None):
                 raise PhotoError("is a floating-point picture. Save it as 8-bit JPEG or PNG.")
             picture = to_rgb(picture)
     except FileNotFoundError:
-        raise PhotoError("no such file.")
+        raise PhotoError("no such file.") from None
     except PhotoError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on a damaged file
-        if Path(getattr(path, "name", "")).suffix.lower() in HEIC_SUFFIXES and pillow_heif is None:
-            raise PhotoError("is HEIC, which needs the package pillow-heif. Install it or save the photo as JPEG.")
         reason = "it is not a picture" if isinstance(error, Image.UnidentifiedImageError) else f"damaged: {error}"
-        raise PhotoError(f"cannot be read ({reason}). {FATAL['unreadable picture']}")
+        problem = f"cannot be read ({reason}). {FATAL['unreadable picture']}"
+        if Path(getattr(path, "name", "")).suffix.lower() in HEIC_SUFFIXES and pillow_heif is None:
+            problem = "is HEIC, which needs the package pillow-heif. Install it or save the photo as JPEG."
+        raise PhotoError(problem) from None
     if min(picture.size) < MIN_SIDE:
         raise PhotoError(f"has {picture.width} x {picture.height} pixels; {MIN_SIDE} a side are the least. "
                          "Replace it or take it out.")

@@ -70,7 +70,7 @@ def record_closed(route, notebook, closed_at, table=FILE):
 
 def oldest_ios(path):
     """The oldest system that reads an .mlpackage, by its specification's version: `iOS 16`."""
-    from coremltools.utils import load_spec
+    from coremltools.models.utils import load_spec
 
     return f"iOS {IOS_OF_SPECIFICATION[load_spec(str(path)).specificationVersion]}"
 
@@ -91,7 +91,7 @@ def read_routes(table=FILE):
         return _typed(found)
     except (ValueError, TypeError) as error:  # pandas' parser errors and UnicodeDecodeError are ValueErrors
         raise CourseError(f"{table}: is no table of routes ({str(error).strip()}). Delete it; `make course` "
-                          "makes it again.")
+                          "makes it again.") from None
 
 
 def _typed(table):

@@ -33,8 +33,7 @@ def _numpy_of_2019():
 
 
 def import_tfcoreml():
-    """The module tfcoreml, which takes `tensorflow.compat.v1` for TensorFlow. Raises ImportError where it is missing.
-    """
+    """The module tfcoreml, which takes `tensorflow.compat.v1` for TensorFlow. Raises ImportError if missing."""
     if "tfcoreml" in sys.modules:
         return sys.modules["tfcoreml"]
     sys.modules["tensorflow"] = tf.compat.v1

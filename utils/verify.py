@@ -29,12 +29,11 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import coreml_runtime
 import numpy as np
-import torch
+from coreml_runtime.imports import import_coremltools
 from PIL import Image
 
-import coreml_runtime
-from coreml_runtime.imports import import_coremltools
 from utils import classifiers
 from utils.backbone import PIXEL_MEAN, PIXEL_STD
 from utils.command_line import CourseError, command
@@ -286,23 +285,27 @@ def read_preprocessing(model):
     Whatever does it (a scaler, a layer, operators of the program), it is measured: four pictures of one colour each go
     in, and the value in the middle of what the first convolution reads is taken. Raises Refused: there is none.
     """
-    image, program = model.image_inputs[0], model._program
-    seen = [_before_first_convolution(program, image.to_tensor(Image.new("RGB", image.size, colour)), image.name)
+    image = model.image_inputs[0]
+    seen = [_before_first_convolution(model.program, image.to_tensor(Image.new("RGB", image.size, colour)), image.name)
             for colour in [(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]]
     bias, columns = seen[0], seen[1:]
     return np.stack([(column - bias) / 255 for column in columns], axis=1), bias
 
 
 def _before_first_convolution(program, picture, name):
-    program = program.stages[0][0] if hasattr(program, "stages") else program  # a pipeline's first model
-    with torch.inference_mode():
-        values = program._start({name: picture})
-        for node in program.nodes:
-            if node.op_type in ("conv", "convolution"):
-                x = values[node.tensors["x"]]
-                return x.reshape(-1, *x.shape[-3:])[0, :, x.shape[-2] // 2, x.shape[-1] // 2].double().numpy()
-            program.run_node(node, values)
-    raise Refused("no convolution to read it before", "a network that begins with one")
+    """What the first convolution reads in the middle of its input: (channels,). Raises Refused: there is none."""
+    seen = []
+
+    def is_convolution(node, values):
+        if node.op_type in ("conv", "convolution"):
+            seen.append(values[node.tensors["x"]])
+        return bool(seen)
+
+    program.run({name: picture}, until=is_convolution)
+    if not seen:
+        raise Refused("no convolution to read it before", "a network that begins with one")
+    x = seen[0].reshape(-1, *seen[0].shape[-3:])
+    return x[0, :, x.shape[-2] // 2, x.shape[-1] // 2].double().numpy()
 
 
 def _evenly_spaced(count, most):

@@ -8,23 +8,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import coreml_runtime
 import numpy as np
 import pytest
+import test_ml_program
 import torch
+from coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
+from coreml_runtime.__main__ import main
+from coreml_runtime.imports import import_coremltools
+from coreml_runtime.mil_ops import OPERATORS
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-import test_ml_program
-import coreml_runtime
-from coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
-from coreml_runtime.__main__ import main
-from coreml_runtime.mil_ops import OPERATORS
-from coreml_runtime.model import _quiet
-
-with _quiet():
-    import coremltools as ct
-    from coremltools.converters.mil import Builder as mb
+ct = import_coremltools()
+mb = ct.converters.mil.Builder
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -71,9 +69,9 @@ def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, group
 
 
 class Residual(nn.Module):
-    def __init__(self, body: nn.Module, shortcut: nn.Module = nn.Identity(), after: nn.Module = nn.Identity()):
+    def __init__(self, body: nn.Module, shortcut: nn.Module | None = None, after: nn.Module | None = None):
         super().__init__()
-        self.body, self.shortcut, self.after = body, shortcut, after
+        self.body, self.shortcut, self.after = body, shortcut or nn.Identity(), after or nn.Identity()
 
     def forward(self, x):
         return self.after(self.body(x) + self.shortcut(x))
@@ -652,7 +650,7 @@ def test_an_activation_is_computed_with_its_convolution_unless_the_sum_is_read_e
 
     save(tmp_path / "fused.mlpackage", program, "float32", pass_pipeline=ct.PassPipeline.EMPTY)
     model = coreml_runtime.load(tmp_path / "fused.mlpackage")
-    assert [node.op_type for node in model._program.nodes].count(case) == 1
+    assert [node.op_type for node in model.program.nodes].count(case) == 1
     convolved = F.conv2d(same_padding(TX, 3, 2), torch.from_numpy(WEIGHT), stride=2, groups=2)
     expected = FUSED[case][1](convolved)
     answer = model.predict({"x": X})
@@ -729,13 +727,13 @@ def test_a_batch_is_computed_together_and_answers_as_each_alone(folder, build, p
     pictures = [{"image": picture(seed)} for seed in range(11)]
     alone = np.concatenate([model.predict(each)["logits"] for each in pictures])
     together = np.concatenate([each["logits"] for each in model.predict(pictures)])
-    assert model._program.is_batchable
+    assert model.program.is_batchable
     assert np.abs(together - alone).max() < {"float32": 1e-5, "float16": 5e-3}[precision] * np.abs(alone).max()
 
 
 def test_a_batch_of_classifications_answers_as_each_alone(classifier):
     answers = classifier.predict([{"image": p} for p in PICTURES])
-    assert classifier._program.is_batchable
+    assert classifier.program.is_batchable
     for answer, p in zip(answers, PICTURES, strict=True):
         alone = classifier.predict({"image": p})
         assert answer["classLabel"] == alone["classLabel"]
@@ -761,7 +759,7 @@ def test_a_program_that_works_across_the_batch_is_run_one_input_at_a_time(tmp_pa
     model = coreml_runtime.load(tmp_path / "across.mlpackage")
     inputs = [X, Y, -X, -Y, X + Y]
     together = model.predict([{"x": x} for x in inputs])
-    assert not model._program.is_batchable
+    assert not model.program.is_batchable
     for answer, x in zip(together, inputs, strict=True):
         np.testing.assert_array_equal(answer["y"], model.predict({"x": x})["y"])
 
@@ -1007,6 +1005,69 @@ def test_the_command_line_answers_the_good_photographs_among_bad_ones(classifier
 def test_the_command_line_refuses_a_model_that_takes_no_photograph(folder, definitions, photos, capsys):
     assert main([str(folder / "definitions.mlpackage"), str(photos / "upright.png")]) == 2
     assert "takes x, y, not one photograph" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode, expected", [("RGBA", 255), ("I;16", 100)])
+def test_the_command_line_lays_transparency_over_white_and_scales_16_bits(tmp_path, capsys, mode, expected):
+    pixels = {"RGBA": np.zeros((8, 10, 4), np.uint8), "I;16": np.full((8, 10), 100 * 257, np.uint16)}[mode]
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    path = channel_means(tmp_path, "RGB", 3).path
+    assert main([str(path), str(tmp_path / "photo.png"), "--json"]) == 0
+    means = json.loads(capsys.readouterr().out)[0]["outputs"]["means"]
+    assert (means["minimum"], means["maximum"]) == (expected, expected)
+
+
+def test_integer_labels_are_printed_as_json(tmp_path, photos, capsys):
+    @mb.program(input_specs=[mb.TensorSpec((1, 3, 8, 10))], opset_version=ct.target.iOS16)
+    def program(image):
+        return mb.softmax(x=mb.reduce_mean(x=image, axes=[2, 3]), axis=1, name="probabilities")
+
+    save(tmp_path / "digits.mlpackage", program, "float32", inputs=[ct.ImageType("image", (1, 3, 8, 10))],
+         classifier_config=ct.ClassifierConfig([4, 7, 9]))
+    assert main([str(tmp_path / "digits.mlpackage"), str(photos / "upright.png"), "--json"]) == 0
+    answer, = json.loads(capsys.readouterr().out)
+    assert answer["classLabel"] in (4, 7, 9) and list(answer["probs"]) == ["4", "7", "9"]
+
+
+def test_info_shows_what_is_in_a_classifier(classifier, capsys):
+    assert main(["info", str(classifier.path)]) == 0
+    text, err = capsys.readouterr()
+    assert err == ""
+    for line in (f"{classifier.path}: mlProgram, specification 6, ", f"input: image, RGB image, {SIZE} x {SIZE} pixels",
+                 "output: classLabel, string", "4 labels: floppy drive, piézo, relay, stepper motor",
+                 "author: A class", "course: yes", "1 classify"):
+        assert line in text
+
+
+def test_info_prints_one_json_object(folder, capsys):
+    path = convert_torch(folder, resnet, "trace", "float32")
+    assert main(["info", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["specification"], found["labels"]) == ("mlProgram", 7, [])
+    assert found["bytes"] == sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    image, = found["inputs"]
+    assert (image["type"], image["width"], image["height"], image["color_layout"]) == ("image", SIZE, SIZE, "RGB")
+    assert found["outputs"][0]["name"] == "logits" and found["outputs"][0]["dtype"] == "float32"
+    assert found["operations"]["conv"] > 5 and "const" not in found["operations"]
+
+
+def test_info_shows_models_that_the_runtime_does_not_run(tmp_path, capsys):
+    spec = ct.proto.Model_pb2.Model(specificationVersion=1)
+    spec.treeEnsembleClassifier.int64ClassLabels.vector.extend([3, 5])
+    spec.description.input.add(name="age").type.doubleType.SetInParent()
+    ct.utils.save_spec(spec, str(tmp_path / "trees.mlmodel"))
+    assert main(["info", str(tmp_path / "trees.mlmodel")]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["input: age, double", "2 labels: 3, 5"]
+
+
+@pytest.mark.parametrize("content", [None, "", "not a model\n"])
+def test_info_about_no_model_is_one_sentence_and_exit_code_2(tmp_path, capsys, content):
+    if content is not None:
+        (tmp_path / "none.mlmodel").write_text(content)
+    assert main(["info", str(tmp_path / "none.mlmodel")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "none.mlmodel" in err
+    assert_one_sentence(err)
 
 
 def test_a_fresh_process_prints_answers_and_nothing_else(classifier, photos):

@@ -4,23 +4,20 @@ several functions and inputs, choices and overflows. What a converter writes is 
 
 import functools
 
+import coreml_runtime
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from coreml_runtime import InputError, ModelFileError, ModelRunError, interpreter
+from coreml_runtime.imports import import_coremltools
+from coreml_runtime.mil_ops import OPERATORS
+from coreml_runtime.ml_program import MLProgram
+from hypothesis import assume, given, settings, strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-import coreml_runtime
-from coreml_runtime import InputError, ModelFileError, interpreter
-from coreml_runtime.mil_ops import OPERATORS
-from coreml_runtime.ml_program import MLProgram
-from coreml_runtime.model import _quiet
-
-with _quiet():
-    import coremltools as ct
-    from coremltools.converters.mil import Builder as mb
+ct = import_coremltools()
+mb = ct.converters.mil.Builder
 
 EXAMPLES = settings(max_examples=12, deadline=None, derandomize=True)
 TOLERANCE = {"float32": 1e-4, "float16": 1e-2}
@@ -408,6 +405,51 @@ def test_each_function_of_a_package_is_run_by_its_name_and_the_default_without(t
 def test_a_function_that_is_not_there_is_told_in_one_sentence(two_functions):
     with pytest.raises(ModelFileError, match="no function 'treble'; it has 'double', 'halve'"):
         coreml_runtime.load(two_functions, function_name="treble")
+
+
+# ---- looking inside a run --------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def three_steps(tmp_path):
+    @mb.program(input_specs=[mb.TensorSpec((1, 2))], opset_version=ct.target.iOS16)
+    def program(x):
+        return mb.relu(x=mb.sub(x=mb.mul(x=x, y=3.0, name="product"), y=5.0, name="difference"), name="y")
+
+    return coreml_runtime.load(save(tmp_path / "steps.mlpackage", program, minimum_deployment_target=ct.target.iOS16,
+                                    pass_pipeline=ct.PassPipeline.EMPTY)).program
+
+
+X = {"x": torch.tensor([[1.0, 2.0]])}
+
+
+def test_observe_sees_each_operation_with_what_it_read_and_made(three_steps):
+    seen = []
+    outputs = three_steps.run(X, observe=lambda node, values: seen.append(
+        (node.op_type, [values[name].tolist() for name in (node.tensors["x"], *node.outputs)])))
+    assert seen == [("mul", [[[1, 2]], [[3, 6]]]), ("sub", [[[3, 6]], [[-2, 1]]]), ("relu", [[[-2, 1]], [[0, 1]]])]
+    assert {name: value.tolist() for name, value in outputs.items()} == {"y": [[0, 1]]}
+
+
+def test_until_stops_before_an_operation_and_gives_the_values_that_it_would_have_read(three_steps):
+    values = three_steps.run(X, until=lambda node, values: node.op_type == "relu")
+    assert values["difference"].tolist() == [[-2, 1]] and "y" not in values and "product" not in values
+    assert three_steps.run(X, until=lambda node, values: node.op_type == "conv")["y"].tolist() == [[0, 1]]
+
+
+def test_run_node_may_be_overridden(three_steps, monkeypatch):
+    class Doubled(MLProgram):
+        def run_node(self, node, values):
+            super().run_node(node, values)
+            values[node.outputs[0]] = values[node.outputs[0]] * 2
+
+    monkeypatch.setattr(three_steps, "__class__", Doubled)
+    assert three_steps.run(X)["y"].tolist() == [[max(0, 2 * (2 * 3 * x - 5)) * 2 for x in (1, 2)]]
+
+
+def test_an_operation_that_fails_is_named_with_its_type_and_the_shapes_that_it_got(three_steps):
+    three_steps.nodes[0].parameters["z"] = 1
+    with pytest.raises(ModelRunError, match=r"steps.mlpackage: the mul 'product' cannot be .* from 'x' \(1, 3\)"):
+        three_steps.run({"x": torch.zeros(1, 3)})
 
 
 # ---- precision and compressed weights --------------------------------------------------------------------------------

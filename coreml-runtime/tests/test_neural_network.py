@@ -9,25 +9,23 @@ import itertools
 import math
 from pathlib import Path
 
+import coreml_runtime
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from coreml_runtime import ModelFileError, ModelRunError, UnknownOperator, neural_network, onednn
+from coreml_runtime.__main__ import main
+from coreml_runtime.imports import import_coremltools
+from coreml_runtime.model import Model
+from coreml_runtime.nn_layers import LAYERS
+from hypothesis import given, settings, strategies as st
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
-import coreml_runtime
-from coreml_runtime import ModelFileError, UnknownOperator, neural_network, onednn
-from coreml_runtime.__main__ import main
-from coreml_runtime.model import Model, _quiet
-from coreml_runtime.nn_layers import LAYERS
-
-with _quiet():
-    import coremltools as ct
-    from coremltools.models import datatypes
-    from coremltools.models.neural_network import NeuralNetworkBuilder, quantization_utils
+ct = import_coremltools()
+datatypes, quantization_utils = ct.models.datatypes, ct.models.neural_network.quantization_utils
+NeuralNetworkBuilder = ct.models.neural_network.NeuralNetworkBuilder
 
 README = Path(__file__).parents[1] / "README.md"
 LABELS = ["floppy drive", "piézo", "relay", "stepper motor"]
@@ -836,7 +834,7 @@ def test_a_network_converted_from_pytorch_answers_as_pytorch_does(folder):
         expected = torch_network()(x / 127.5 - 1).numpy()
     found = np.concatenate([next(iter(a.values())) for a in model.predict([{"image": p} for p in pictures])])
     assert np.ptp(expected, axis=0).max() > 0.05, "the pictures are not told apart"
-    assert model._program.is_batchable
+    assert model.program.is_batchable
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
@@ -907,7 +905,7 @@ def test_efficientnet_written_layer_by_layer_answers_as_keras_does(folder):
     print(f"EfficientNet-Lite0: {np.abs(found - expected).max():.1e}")
     assert expected.max() > 0.1, "nothing is recognised"
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert len(model._program.nodes) < len(spec.neuralNetworkClassifier.layers) / 2, "nothing was joined"
+    assert len(model.program.nodes) < len(spec.neuralNetworkClassifier.layers) / 2, "nothing was joined"
 
 
 @pytest.mark.skipif(not onednn.is_available(), reason="this build of PyTorch has no oneDNN")
@@ -1038,7 +1036,7 @@ def test_a_regressor_answers_with_a_number():
 def test_a_batch_is_computed_together_and_answers_as_each_alone(classifier):
     pictures = [picture(i) for i in range(9)]
     together = classifier.predict([{"image": p} for p in pictures])
-    assert classifier._program.is_batchable
+    assert classifier.program.is_batchable
     for answer, p in zip(together, pictures, strict=True):
         alone = classifier.predict({"image": p})
         assert answer["classLabel"] == alone["classLabel"]
@@ -1106,6 +1104,30 @@ def test_a_pipeline_gives_each_model_what_those_before_it_gave(tmp_path):
         assert answer["classLabel"] == max(expected, key=expected.get)
 
 
+def test_a_run_of_a_pipeline_can_be_watched_and_stopped_in_any_of_its_models(tmp_path):
+    first, second = builder(["half"], x=(4,)), builder(["y"], half=(4,))
+    first.add_activation("halving", "LINEAR", "x", "half", [0.5, 0])
+    second.add_activation("shifting", "LINEAR", "half", "shifted", [1, 3])
+    second.add_activation("clipping", "RELU", "shifted", "y")
+    path = saved(pipeline("pipeline", first.spec, second.spec), tmp_path / "two.mlmodel")
+    program, x, seen = coreml_runtime.load(path).program, torch.tensor([-8.0, -2.0, 2.0, 8.0]), []
+    outputs = program.run({"x": x}, observe=lambda node, values: seen.append(
+        (node.name, values[node.outputs[0]].flatten())))
+    assert [name for name, _ in seen] == ["halving", "shifting", "clipping"]
+    assert outputs["y"][0].flatten().tolist() == seen[-1][1].tolist() == [0, 2, 4, 7]
+    stopped = program.run({"x": x}, until=lambda node, values: node.name == "clipping")
+    assert stopped["shifted"].flatten().tolist() == [-1, 2, 4, 7] and "y" not in stopped
+    assert program.run({"x": x}, until=lambda node, values: False).keys() == {"y"}
+
+
+def test_a_pipeline_in_which_a_model_lacks_an_input_is_refused(tmp_path):
+    lonely = builder(["y"], unknown=(4,))
+    lonely.add_activation("y", "RELU", "unknown", "y")
+    path = saved(pipeline("pipeline", small_network().spec, lonely.spec), tmp_path / "gap.mlmodel")
+    with pytest.raises(ModelFileError, match="gap.mlmodel: no model of the pipeline gives 'unknown' to the next one"):
+        coreml_runtime.load(path)
+
+
 def test_a_pipeline_with_a_model_that_is_not_read_names_its_kind(tmp_path):
     other = ct.proto.Model_pb2.Model(specificationVersion=1)
     other.treeEnsembleClassifier.SetInParent()
@@ -1138,6 +1160,59 @@ def test_an_input_that_the_layer_would_ignore_is_refused():
     built.nn_spec.layers[0].input.append("weights")
     with pytest.raises(UnknownOperator, match="the layer 'y' .activation. has 2 inputs"):
         run(built, x=X, weights=np.zeros((4, 4, 3), np.float32))
+
+
+def test_a_layer_that_fails_is_named_with_its_type_and_the_shapes_that_it_got():
+    built = means("RGB")
+    built.add_inner_product("dense", np.ones((2, 3), np.float32), None, 3, 2, False, "image", "dense")
+    built.spec.description.output[0].name = "dense"
+    with pytest.raises(ModelRunError, match=r"built.mlmodel: the innerProduct 'dense' cannot be computed from 'image' "
+                                            r"\(1, 1, 3, 8, 10\) \(mat1 and mat2") as raised:
+        run(built, image=picture(1, (10, 8)))
+    assert "\n" not in str(raised.value) and isinstance(raised.value.__cause__, RuntimeError)
+
+
+def test_a_network_that_fails_on_noise_is_run_one_input_at_a_time():
+    built = means("RGB")
+    built.add_inner_product("dense", np.ones((2, 3), np.float32), None, 3, 2, False, "image", "dense")
+    assert not neural_network.NeuralNetwork(built.spec, "built.mlmodel").is_batchable
+
+
+@pytest.mark.parametrize("layer, output, message", [
+    ("x", "z", "the model answers with 'z', which no layer makes before"),
+    ("nothing", "y", "the layer 'y' reads 'nothing', which no layer makes before")])
+def test_a_value_that_no_layer_makes_is_told_when_the_network_is_read(layer, output, message):
+    built = builder([output], x=(4,))
+    built.add_activation("y", "RELU", layer, "y")
+    with pytest.raises(ModelFileError, match=message):
+        neural_network.NeuralNetwork(built.spec, "built.mlmodel")
+
+
+def test_a_mean_picture_of_another_size_is_told_in_one_sentence():
+    built = means("RGB")
+    step = built.nn_spec.preprocessing.add(featureName="image")
+    step.meanImage.meanImage.extend([0.0] * 3 * 8 * 10)
+    program = neural_network.NeuralNetwork(built.spec, "built.mlmodel")
+    with pytest.raises(ModelRunError, match="the mean picture of 'image' has 10 x 8 pixels, not 12 x 8"):
+        program.run({"image": torch.zeros(1, 3, 8, 12)})
+
+
+def test_an_image_output_of_a_network_with_five_axes_is_a_picture():
+    built = NeuralNetworkBuilder([("x", datatypes.Array(3, 8, 10))], [("y", datatypes.Array(3, 8, 10))])
+    built.add_activation("y", "LINEAR", "x", "y", [1, 0])
+    image = built.spec.description.output[0].type.imageType
+    image.width, image.height, image.colorSpace = 10, 8, 20
+    x = np.random.default_rng(0).integers(0, 256, (3, 8, 10)).astype(np.float32)
+    np.testing.assert_array_equal(np.asarray(run(built, x=x)["y"]), x.transpose(1, 2, 0))
+
+
+def test_an_output_that_is_not_what_the_model_declares_is_told_in_one_sentence():
+    built = builder(["y"], x=(5,))
+    built.add_activation("y", "RELU", "x", "y")
+    built.spec.description.output[0].type.imageType.colorSpace = 20
+    with pytest.raises(ModelRunError, match=r"the output 'y', of the shape \(1, 1, 5, 1, 1\), is not what") as raised:
+        run(built, x=np.zeros(5))
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("case", ["text", "empty", "truncated"])

@@ -1,27 +1,20 @@
-"""coreml-runtime/src/coreml_runtime/threads.py: as many threads as there are free cores. The clock and the load are made up; what it
-is worth is for `make bench`."""
+"""coreml_runtime/threads.py: as many threads as there are free cores. The clock and the load are made up."""
 import json
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import coreml_runtime
-from utils import torch_recipe  # torch_recipe comes before fastai
 import numpy as np
 import psutil
 import pytest
 import torch
-from fastai.test_utils import synth_learner
-from fastai.vision.all import Callback
+from coreml_runtime import threads
+from coreml_runtime.imports import import_coremltools
 from PIL import Image
 from torch import nn
 
-from coreml_runtime import threads
-from coreml_runtime.model import _quiet
-from utils.paths import ROOT
-
-with _quiet():
-    import coremltools as ct
+ct = import_coremltools()
 
 
 class Computer:
@@ -164,44 +157,11 @@ def test_a_thread_of_its_own_has_limits_of_its_own():
             "one = threading.Thread(target=other); one.start(); one.join()\n"
             "found.append(torch.get_num_threads()); t.restore(); found.append(torch.get_num_threads())\n"
             "print(json.dumps(found))")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [1, 1, 2, 1, 2]
 
 
 # ---- who uses it -----------------------------------------------------------------------------------------------------
-
-class Load(Callback):
-    """Makes the computer busy for the second half of a training, and notes the number of threads of each batch."""
-    order = -200  # before FreeCores
-
-    def __init__(self, computer):
-        self.computer, self.found = computer, []
-
-    def before_batch(self):
-        self.computer.goes_on(others=float(self.pct_train >= 0.5) if self.training else 1.0, own=1.0)
-
-    def after_pred(self):
-        self.found.append((self.training, torch.get_num_threads()))
-
-
-def test_a_training_gives_way_between_two_batches_and_returns_all_threads(computer):
-    load = Load(computer)
-    learn = synth_learner(n_trn=8, n_val=2, cbs=[load, torch_recipe.FreeCores()])
-    with learn.no_bar(), learn.no_logging():
-        learn.fit(1)
-    trained = [number for training, number in load.found if training]
-    assert trained == [2] * (len(trained) // 2) + [1] * (len(trained) // 2) and len(trained) > 2
-    assert {number for training, number in load.found if not training} == {1}
-    assert torch.get_num_threads() == 2
-    load.found.clear()
-    learn.get_preds()
-    assert {number for _, number in load.found} == {1} and torch.get_num_threads() == 2
-
-
-def test_the_callbacks_of_the_recipe_give_way(monkeypatch):
-    monkeypatch.setattr(torch_recipe, "bfloat16_is_faster", lambda: False)
-    assert any(isinstance(each, torch_recipe.FreeCores) for each in torch_recipe.callbacks_for_cpu())
-
 
 class Spy(nn.Module):
     """A small network that notes the number of threads of each call."""
@@ -216,15 +176,6 @@ class Spy(nn.Module):
     def forward(self, x):
         self.found.append(torch.get_num_threads())
         return self.layers(x)
-
-
-def test_predictions_of_the_recipe_are_the_same_whatever_the_number_of_threads(computer):
-    pictures = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
-    network = Spy()
-    quiet = torch_recipe.predict(network, pictures)
-    computer.goes_on(others=1.0, own=1.0)
-    np.testing.assert_allclose(torch_recipe.predict(network, pictures), quiet, rtol=1e-5)
-    assert network.found == [2, 2, 1, 1] and torch.get_num_threads() == 2
 
 
 def test_answers_of_the_runtime_are_the_same_whatever_the_number_of_threads(computer, tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from importlib import import_module
 
 LABELS = ["floppy_drive", "piezo", "relay", "stepper_motor", "other"]
 
-# How often each variant is drawn, relative to the others of its family. Here and not in the families' modules, so that
-# a scene's plain data can be drawn where Blender is not installed.
+# How often each variant is drawn, relative to the others of its family. Here and not in the families' modules, because
+# a scene's plain data is also drawn where Blender is not installed.
 WEIGHTS = {
     "floppy_drive": {"closed_35": 3, "open_35": 2.6, "underside_35": 1.3, "drive_525": 1.5, "usb_35": 1.4,
         "in_computer": 1},

@@ -56,7 +56,7 @@ def fasteners(kit, rng):
             thread = [(core * (1 if i % 2 else 0.82), 0.25 + i * 0.06) for i in range(int(length / 0.06))]
             with kit.moved((x, y, size), (0, 0, heading)):
                 kit.along([(0, 0), (size, 0.03), (size, 0.2), (core, 0.22), *thread, (0, length + 0.25)], (0, 0, 0),
-                     steel, sides=20)
+                          steel, sides=20)
         elif kind == "nut":
             kit.ring(size * 1.15, size * 0.55, size * 0.8, (x, y, 0), steel, (0, 0, heading), sides=6)
         else:
@@ -74,7 +74,7 @@ def pen(kit, rng):
         return
     body = kit.plastic(colour if kind == "marker" else rng.choice(["#f0f0ee", colour, "#18181a"]), 0.3)
     kit.along([(0, 0), (radius * 0.8, 0), (radius, 0.2), (radius, length * 0.62), (radius * 0.95, length * 0.66)], at,
-         body)
+              body)
     kit.along([(radius * 0.9, length * 0.66), (radius * 1.06, length * 0.66), (radius, length * 0.85),
                (radius * 0.35, length), (0, length)], at, kit.plastic(colour, 0.3))
     kit.box((4, 0.3, 0.12), (at[0] + 2.2, 0, radius * 2), kit.metal() if kind == "ball" else body, 0.04)

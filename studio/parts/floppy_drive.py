@@ -4,9 +4,9 @@ Every drive is built flat with its front towards −y and is turned at the end.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import atan2, ceil, cos, pi, radians, sin
 from random import Random
-from typing import Sequence
 
 from ..kit import Kit, Vector, shade
 from ..outlines import rectangle, rounded
@@ -108,7 +108,8 @@ def _wall(kit: Kit, rng: Random, length: float, height: float, at: Vector, headi
     if last > -length / 2:
         outline.append((-length / 2, height))
     holes: list = [(x * length, height * 0.22, 0.16) for x in (-0.36, 0.02, 0.33)]
-    holes += [rectangle(x * length, height * 0.42, rng.uniform(0.4, 1.6), 0.18) for x in (-0.2, 0.18) if rng.random() < 0.7]
+    holes += [rectangle(x * length, height * 0.42, rng.uniform(0.4, 1.6), 0.18) for x in (-0.2, 0.18)
+              if rng.random() < 0.7]
     kit.plate(outline, 0.09, at, material, holes, (90, 0, heading))
 
 
@@ -205,7 +206,8 @@ def _diskette(kit: Kit, rng: Random, at: Vector, turn: Vector = (0, 0, 0)):
     disk = kit.group(at, turn)
     shell = disk.plastic(rng.choice(DISKETTES), 0.45)
     outline = [(-4.5, -4.7), (4.5, -4.7), (4.5, 4.4), (4.2, 4.7), (-4.5, 4.7)]
-    disk.plate(outline, 0.33, (0, 0, 0), shell, [rectangle(-4.1, -4.2, 0.4, 0.45), rectangle(4.1, -4.2, 0.4, 0.45)], bevel=0.02)
+    notches = [rectangle(x, -4.2, 0.4, 0.45) for x in (-4.1, 4.1)]
+    disk.plate(outline, 0.33, (0, 0, 0), shell, notches, bevel=0.02)
     shutter = rng.choice([disk.metal("#c4c5c3", 0.3), disk.plastic("#1c1c1e")])
     disk.plate(rectangle(0.3, 3.2, 5.6, 3.05), 0.38, (0, 0, -0.025), shutter, [rectangle(1.3, 3.3, 1.1, 2.2)])
     disk.box((1.1, 2.2, 0.3), (1.3, 3.3, 0.03), rng.choice([shell, _dark(disk)]), 0)
@@ -407,18 +409,18 @@ def _lift_plate(kit: Kit, rng: Random, at: Vector, metal):
     """The diskette holder over the deck: plate with a round window, slots, brass rivets, folded rims and springs."""
     x, y, z = at
     wide, long = rng.uniform(8.3, 9.2), rng.uniform(7.6, 9.0)
-    h, l, bite = wide / 2, long / 2, rng.uniform(1.3, 1.8)
-    outline = [(-h, -l), (-h * 0.6, -l), (-h * 0.5, -l + 0.8), (h * 0.5, -l + 0.8), (h * 0.6, -l), (h, -l), (h, l),
-               (bite, l), (bite, l - 3.0), (-bite, l - 3.0), (-bite, l), (-h, l)]
-    holes: list = [(0, -l * 0.25, rng.uniform(0.5, 1.0)), (-h * 0.7, -l * 0.6, 0.2), (h * 0.72, -l * 0.5, 0.3)]
+    h, v, bite = wide / 2, long / 2, rng.uniform(1.3, 1.8)
+    outline = [(-h, -v), (-h * 0.6, -v), (-h * 0.5, -v + 0.8), (h * 0.5, -v + 0.8), (h * 0.6, -v), (h, -v), (h, v),
+               (bite, v), (bite, v - 3.0), (-bite, v - 3.0), (-bite, v), (-h, v)]
+    holes: list = [(0, -v * 0.25, rng.uniform(0.5, 1.0)), (-h * 0.7, -v * 0.6, 0.2), (h * 0.72, -v * 0.5, 0.3)]
     if rng.random() < 0.7:
-        holes.append([(-h * 0.75, l * 0.1), (-h * 0.4, l * 0.1), (-h * 0.45, l * 0.6), (-h * 0.75, l * 0.75)])
-    holes.append(rectangle(h * 0.62, l * 0.3, rng.uniform(0.3, 1.4), rng.uniform(0.8, 2.6)))
+        holes.append([(-h * 0.75, v * 0.1), (-h * 0.4, v * 0.1), (-h * 0.45, v * 0.6), (-h * 0.75, v * 0.75)])
+    holes.append(rectangle(h * 0.62, v * 0.3, rng.uniform(0.3, 1.4), rng.uniform(0.8, 2.6)))
     kit.plate(outline, 0.1, at, metal, holes)
     for side in (-1, 1):
         kit.box((0.08, long, 0.6), (x + side * h, y, z - 0.55), metal, 0.01)
     for _ in range(rng.randint(3, 6)):
-        spot = (x + rng.choice([-1, 1]) * rng.uniform(0.35, 0.9) * h, y + rng.uniform(-0.85, 0.85) * l, z + 0.1)
+        spot = (x + rng.choice([-1, 1]) * rng.uniform(0.35, 0.9) * h, y + rng.uniform(-0.85, 0.85) * v, z + 0.1)
         kit.cylinder(rng.uniform(0.16, 0.34),
                      0.1,
                      spot,
@@ -427,10 +429,10 @@ def _lift_plate(kit: Kit, rng: Random, at: Vector, metal):
                      sides=24)
     for _ in range(2):
         sx = x + rng.choice([-0.75, 0.75]) * h
-        sy = y + rng.uniform(-0.5, 0.3) * l
+        sy = y + rng.uniform(-0.5, 0.3) * v
         _spring(kit, (sx, sy, z + 0.22), (sx + rng.uniform(-1.0, 1.0), sy + rng.uniform(1.2, 2.4), z + 0.22))
     kit.plate([(0, 0), (2.2, 0.3), (2.6, 1.1), (1.2, 0.9), (0.4, 2.2),
-               (-0.3, 2.0)], 0.08, (x + rng.choice([-3.6, 1.6]), y + l * 0.35, z + 0.16), metal, [(0.3, 0.4, 0.15)],
+               (-0.3, 2.0)], 0.08, (x + rng.choice([-3.6, 1.6]), y + v * 0.35, z + 0.16), metal, [(0.3, 0.4, 0.15)],
               (0, 0, rng.uniform(-40, 40)))
 
 
@@ -510,11 +512,9 @@ def _belly(kit: Kit, rng: Random, width: float, depth: float, height: float, met
     colour, reach, radius = rng.choice(BOARDS), rng.uniform(0.38, 0.6), rng.uniform(2.0, 3.2)
     z = height - rng.uniform(0.5, 0.8)
     spindle = (rng.uniform(-0.8, 0.8), -depth * 0.5 + rng.uniform(4.0, 5.0))
-    kit.plate(rectangle(0, 0, width - 0.1, depth - 0.1), 0.1, (0, 0, z - 0.35), metal, [(*spindle, radius + 0.25),
-                                                                                    (-3.9, -5.6, 0.3),
-                                                                                    (3.8, -5.7, 0.45),
-                                                                                    rectangle(3.9, -depth * 0.12, 0.9, 2.2),
-                                                                                    (-4.1, -2, 0.3)])
+    holes = [(*spindle, radius + 0.25), (-3.9, -5.6, 0.3), (3.8, -5.7, 0.45), rectangle(3.9, -depth * 0.12, 0.9, 2.2),
+             (-4.1, -2, 0.3)]
+    kit.plate(rectangle(0, 0, width - 0.1, depth - 0.1), 0.1, (0, 0, z - 0.35), metal, holes)
     board = (0, depth / 2 - depth * reach / 2 - 0.1, z - 0.2)
     _board(kit, rng, width - rng.uniform(0.3, 1.2), depth * reach, board, rng.randint(3, 6), colour)
     plate = kit.pcb(rng.choice([colour, colour, "#6b4a20"])) if rng.random() < 0.7 else kit.metal("#b9bab6")
@@ -675,7 +675,7 @@ def drive_525(kit: Kit, rng: Random):
     _front_525(kit, rng, width + 0.2, height + 0.1, -depth / 2, rng.choice(BEIGE + ["#1b1b1c"] * 4 + ["#8f8e88"]))
     kit.plate(rectangle(0, 0, 4.6, 2.0), 0.16, (1.5, depth / 2 + 0.6, height * 0.55), kit.pcb(BOARDS[0]))
     kit.boxes([((0.14, 0.9, 0.01), (-0.5 + i * 0.254, depth / 2 + 1.1, height * 0.55 + 0.16)) for i in range(17)],
-         kit.metal("#d4a94a"))
+              kit.metal("#d4a94a"))
     if rng.random() < 0.25:
         _ribbon(kit, rng, (1.5, depth / 2 + 0.9, height * 0.5))
     elif _pose(kit, rng, 0.75):

@@ -28,7 +28,7 @@ def socket(kit, count, at, heading=0.0, height=0.85):
     with kit.moved(at, (0, 0, heading)):
         kit.box((count * 0.254, 0.254, height), (0, 0, 0), kit.plastic("#141414", 0.45), 0.01)
         kit.rectangles([((i - (count - 1) / 2) * 0.254, 0, 0.11, 0.11) for i in range(count)], height + 0.003,
-                  kit.material("#55524a", 0.6))
+                       kit.material("#55524a", 0.6))
 
 
 def pins(kit, count, at, heading=0.0, rows=1, down=False):
@@ -41,7 +41,7 @@ def pins(kit, count, at, heading=0.0, rows=1, down=False):
 
 
 def dip(kit, rng, legs, at, heading=0.0):
-    """A DIP chip with ``legs`` legs a side, its notch and print."""
+    """A DIP chip with ``legs`` legs per side, its notch and print."""
     long, wide = legs * 0.254, 0.65 if legs < 11 else 1.35
     with kit.moved(at, (0, 0, heading)):
         kit.box((long, wide, 0.33), (0, 0, 0.12), kit.material("#1a1a1c", 0.55, bump=0.1), 0.03)
@@ -124,7 +124,7 @@ def dev_board(kit, rng):
         y = side * (wide / 2 - 0.15)
         pins(kit, count, (0, y, top), down=True)
         kit.rectangles([((i - (count - 1) / 2) * 0.254, y, 0.15, 0.15) for i in range(count)], top + 0.006,
-                  kit.metal("#d4b25a"))
+                       kit.metal("#d4b25a"))
         marks = [((i - (count - 1) / 2) * 0.254, y - side * 0.22, 0.08, 0.13) for i in range(count)]
         kit.rectangles(marks, top + 0.005, kit.ink(silk(colour)))
     kit.box((0.7, 0.85, 0.3), (-long / 2 + 0.3, 0, top), kit.metal("#c5c8ca", 0.25), 0.05)
@@ -166,7 +166,7 @@ def shield(kit, rng):
     pins(kit, rng.randint(3, 6), (long / 2 - 1.3, -wide / 2 + 0.4, top), 0, rng.choice([1, 2]))
     for _ in range(rng.randint(0, 3)):
         kit.capacitor((rng.uniform(-0.3, 0.1) * long, -wide * 0.27, top), rng.uniform(0.2, 0.4), rng.uniform(0.6, 1.1))
-    kit.text(code(rng, 4, 2) + " v1.%d" % rng.randint(0, 9), 0.25, (-long * 0.25, wide * 0.16, top), ink)
+    kit.text(f"{code(rng, 4, 2)} v1.{rng.randint(0, 9)}", 0.25, (-long * 0.25, wide * 0.16, top), ink)
     kit.surface_mount((-long * 0.4, -wide * 0.2, long * 0.2, wide * 0.18), top, 16)
 
 
@@ -181,7 +181,7 @@ def sensor_module(kit, rng):
         for x in (-1.3, 1.3):
             kit.cylinder(0.8, 1.2, (x, 0.1, top), kit.metal("#b9bcc0", 0.3), 0.06)
             kit.cylinder(0.65, 0.02, (x, 0.1, top + 1.2), kit.material("#3a3a3c", 0.8, bump=0.6), 0)
-        kit.text("HC-SR%02d" % rng.randint(4, 6), 0.16, (0, 0.7, top), kit.ink(silk(colour)))
+        kit.text(f"HC-SR{rng.randint(4, 6):02}", 0.16, (0, 0.7, top), kit.ink(silk(colour)))
     elif kind == "encoder":
         kit.box((1.2, 1.3, 0.6), (0, 0.1, top), kit.metal(), 0.05)
         kit.cylinder(0.3, 1.4, (0, 0.1, top), kit.metal())
@@ -196,7 +196,7 @@ def sensor_module(kit, rng):
         kit.box((2.7, 1.9, 0.15), (0, 0.1, top), kit.material("#07080c", 0.06, coat=0.6), 0.01)
         glow = kit.material(rng.choice(["#e8f4ff", "#58b8ff"]), 0.4, glow=2.0)
         for line in range(rng.randint(0, 3)):
-            kit.text(rng.choice(["Hello!", "23.5 C", "12:48", "READY", "A=%d" % line]), 0.3,
+            kit.text(rng.choice(["Hello!", "23.5 C", "12:48", "READY", f"A={line}"]), 0.3,
                      (0, 0.55 - line * 0.45, top + 0.15), glow)
     else:
         kit.lathe([(1.15, 0), (1.15, 0.3), (1.05, 0.7), (0.7, 1.1), (0, 1.3)], (0, 0.1, top), kit.plastic("#f0f0ea"),
@@ -420,7 +420,7 @@ def speaker(kit, rng):
                 at = (radius * 1.08 * cos(radians(a)), radius * 1.08 * sin(radians(a)), z - 0.1)
                 kit.plate(rounded(radius * 0.5, radius * 0.4, radius * 0.15), 0.1, at, frame,
                           [(radius * 0.1, 0, radius * 0.06)], (0, 0, a))
-        kit.text("%d OHM %.1fW" % (rng.choice([4, 8, 16]), rng.choice([0.5, 1, 2, 3])), radius * 0.13, (0, 0, -0.004),
+        kit.text(f"{rng.choice([4, 8, 16])} OHM {rng.choice([0.5, 1, 2, 3]):.1f}W", radius * 0.13, (0, 0, -0.004),
                  turn=(180, 0, 0))
     if rng.random() < 0.7:
         lead(kit, (radius * 0.7, 0, radius * (0.4 if over else 0.5)), 0, rng)
@@ -535,15 +535,15 @@ def memory(kit, rng):
                 kit.plate([(-w / 2, -d / 2), (w / 2, -d / 2), (w / 2, d / 2 - 0.4), (w / 2 - 0.4, d / 2),
                            (-w / 2, d / 2)], 0.21, (0, 0, 0), kit.plastic(colour))
                 kit.box((w * 0.8, d * 0.62, 0.01), (0, -d * 0.1, 0.21), kit.ink(rng.choice(HANDLES)), 0)
-                kit.text("%d GB" % rng.choice([1, 2, 4, 8, 16, 32]), w * 0.16, (0, -d * 0.15, 0.222))
+                kit.text(f"{rng.choice([1, 2, 4, 8, 16, 32])} GB", w * 0.16, (0, -d * 0.15, 0.222))
                 kit.rectangles([(0, d * 0.12, w * 0.8, d * 0.1)], 0.222, kit.ink("#e8e8e4"))
             else:
                 long = rng.uniform(3, 5)
                 kit.box((long, 1.8, 0.8), (0, 0, 0), kit.plastic(rng.choice(HANDLES)), 0.25)
                 kit.box((1.3, 1.2, 0.45), (long / 2 + 0.6, 0, 0.17), kit.metal("#c9cbcd", 0.2), 0.02)
                 kit.rectangles([(long / 2 + 0.6, s, 0.25, 0.25) for s in (-0.3, 0.3)], 0.623,
-                          kit.material("#0c0c0e", 0.8))
-                kit.text("%dGB" % rng.choice([2, 8, 32]), 0.45, (0, 0, 0.8))
+                               kit.material("#0c0c0e", 0.8))
+                kit.text(f"{rng.choice([2, 8, 32])}GB", 0.45, (0, 0, 0.8))
 
 
 # ---- components and batteries --------------------------------------------------------------------------------------
@@ -557,7 +557,7 @@ def capacitors(kit, rng):
             kit.capacitor((0, 0, 0), radius, height, sleeve)
             with kit.moved(turn=(0, 0, 180)):
                 ink = kit.ink("#e8e8e4" if sleeve != "#c5c7ca" else "#1c1c1e")
-                kit.text("%d uF\n%d V" % (rng.choice([470, 1000, 2200, 4700]), rng.choice([16, 25, 63, 400])),
+                kit.text(f"{rng.choice([470, 1000, 2200, 4700])} uF\n{rng.choice([16, 25, 63, 400])} V",
                          radius * 0.3,
                          (radius + 0.01, 0, height / 2), ink, (0, 90, 0))
             if lies:
@@ -610,7 +610,7 @@ def batteries(kit, rng):
         foil = rng.choice(["#c9cbcd", "#c9cbcd", "#1c4fa8", "#17171a", "#e0c02a"])
         kit.box((long, wide, tall), (0, 0, 0), kit.material(foil, 0.3, metallic=0.3), 0.2)
         kit.box((0.6, wide * 0.96, tall * 0.7), (long / 2, 0, tall * 0.15), kit.material("#d8a030", 0.3, coat=0.5))
-        kit.label((long * 0.7, wide * 0.7), (0, 0, tall), ["Li-Po %d mAh" % rng.randint(300, 5000), "3.7V " + code(rng),
+        kit.label((long * 0.7, wide * 0.7), (0, 0, tall), [f"Li-Po {rng.randint(300, 5000)} mAh", "3.7V " + code(rng),
                                                            "+ -"], barcode=False)
         lead(kit, (long / 2 + 0.3, 0, tall / 2), 0, rng, 2, 7)
     else:
@@ -653,11 +653,11 @@ def soldering_iron(kit, rng):
     grip, tail = rng.choice(["#1c4fa8", "#17171a", "#e0a800", "#c4161c", "#1f9aa8"]), rng.choice(["#17171a", "#2a2b2e"])
     with kit.moved((0, 0, 1.3)):
         kit.along([(0, 0), (0.7, 0), (0.9, 1), (1.0, 5), (1.1, 8), (1.25, 9.4), (1.25, 9.8), (0.6, 10)], (0, 0, 0),
-             kit.plastic(grip))
+                  kit.plastic(grip))
         kit.along([(1.06, 5.6), (1.2, 6), (1.28, 8.6), (1.15, 9)], (0, 0, 0),
-             kit.rubber(rng.choice(["#17171a", "#c4161c", "#e8b400"])))
+                  kit.rubber(rng.choice(["#17171a", "#c4161c", "#e8b400"])))
         kit.along([(0.42, 10), (0.42, 16), (0.3, 16.1), (0.25, 17), (0.24, 18.4), (0.03, 19.6), (0, 19.6)], (0, 0, 0),
-             kit.metal("#a9a49c", 0.35))
+                  kit.metal("#a9a49c", 0.35))
         kit.along([(0.7, 10), (0.7, 10.6), (0.4, 10.8)], (0, 0, 0), kit.metal())
     kit.loose_wires((0, 0, 1.3), 180, [tail], rng.uniform(10, 22), 0.26, 0, 30)
     if rng.random() < 0.35:
@@ -830,7 +830,7 @@ def small_parts(kit, rng):
 
 
 def empty_table(kit, rng):
-    """Nothing but a few crumbs, far apart so that a camera that frames them sees a whole patch of table."""
+    """Nothing but a few crumbs, so far apart that a camera that frames them sees a large patch of table."""
     for x, y in scatter(rng, 4, 7, 6):
         kit.box((0.12, 0.08, 0.05), (x, y, 0), kit.ink(rng.choice(["#8a6a4a", "#3a3a3c", "#d8d0b8"])), 0.02,
                 (0, 0, rng.uniform(0, 90)))

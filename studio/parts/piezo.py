@@ -18,7 +18,7 @@ def leads(kit, rng, start, out, roots=None, scale: float = 1.0):
     """A red and a black wire, loose or twisted, that end bare or in a housing."""
     tinned, twist = rng.random() < 0.6, rng.choice([0, 0, 0, rng.uniform(2, 5)])
     colours = RED_BLACK if rng.random() < 0.85 else rng.choice([["#7a4a21", "#1c55b0"], ["#f2f2f2", "#141414"],
-                                                                 ["#e8b400", "#141414"], ["#c4161c", "#1c55b0"]])
+                                                                ["#e8b400", "#141414"], ["#c4161c", "#1c55b0"]])
     end = harness(kit, start, out, colours, rng.uniform(3, 8) * scale, rng.uniform(0.04, 0.065), roots=roots,
                   turns=twist, tinned=tinned, sleeve=rng.choice([0, 0, 0, 0, 0.35]))
     if not tinned:
@@ -70,7 +70,7 @@ def disc_one(kit, rng, r: float, at, heading: float):
 
 
 def disc(kit, rng):
-    """One bare disc, or two or three beside one another."""
+    """One bare disc, or two or three next to each other."""
     count, r = rng.choice([1, 1, 1, 1, 2, 3]), rng.choice([0.6, 0.75, 1.0, 1.35, 1.35, 1.35, 1.75, 2.5])
     r = r if count == 1 else min(r, 1.75)
     for i in range(count):
@@ -365,7 +365,7 @@ def controller(kit, rng, x: float, top: float):
 
 
 def board_body(kit, rng):
-    """The breadboard with its buzzer, and what stands beside it."""
+    """The breadboard with its buzzer, and what is plugged in next to it."""
     rails, columns = rng.random() < 0.6, rng.randint(14, 24)
     colour = rng.choice(["#f0efea"] * 4 + ["#1c4fb0", "#c4242a", "#1a1a1c", "#2f8a44", "#e8b92a"])
     top, rows = breadboard(kit, rng, columns, rails, colour if not rails else "#f0efea")

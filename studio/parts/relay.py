@@ -85,7 +85,8 @@ def logo(kit: Kit, size: float, at, material):
 # ---- the relay itself ------------------------------------------------------------------------------------------------
 @dataclass
 class Look:
-    """What all relays of one part have in common."""
+    """What all relays of one part have in common. Lengths in centimetres, ``gloss`` is a roughness (0–1)."""
+
     size: tuple[float, float, float]
     colour: str
     ink: str
@@ -93,7 +94,7 @@ class Look:
     model: str
     rating: str
     style: int
-    reading: int
+    reading: int  # degrees: which way up the print is
     clear: bool
     gloss: float
     vent: int
@@ -322,7 +323,7 @@ def module(kit: Kit, rng: Random, count: int, make: Look | None = None):
     colour = rng.choice(BOARDS)
     ink, top = kit.ink(board_ink(colour)), kit.circuit_board(width, depth, 0.14, colour, rng.choice([0.05, 0.15, 0.25]))
     if count > 4:
-        make.style = 2  # the shortest print, so that a long board stays light
+        make.style = 2  # the shortest print keeps a long board's scene small
     edge = depth / 2
     row, y1 = edge - 1.15 - d / 2, edge - 1.15 - d
     y0 = -edge + 0.4

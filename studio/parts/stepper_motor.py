@@ -1,6 +1,6 @@
-"""Stepper motors: 28BYJ-48 cans, NEMA 17 and 23 blocks, older tin cans, and motors beside their drivers.
+"""Stepper motors: 28BYJ-48 cans, NEMA 17 and 23 blocks, older tin cans, and motors next to their drivers.
 
-Every motor is built standing on its back, its shaft along +z, its wires towards −y; ``Kit.settled`` then rests it on the table.
+Every motor is built standing on its back, shaft along +z and wires towards −y; ``Kit.settled`` lays it on the table.
 """
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def nema_holder(kit, rng, size: float, length: float):
 
 
 def nema_body(kit, rng, size: float, length: float, up: str, holder: bool = False):
-    """The whole motor; with its back up the hidden shaft is short, for the motor has to stand on its face."""
+    """The complete motor. With its back up it has no visible shaft, because it has to stand on its face."""
     s = size / 4.23
     z = nema_caps(kit, rng, size, length)
     if rng.random() < 0.7:
@@ -421,7 +421,7 @@ def driver_box(kit, rng):
 
 
 def with_driver(kit, rng):
-    """A motor beside its driver, joined by its wires."""
+    """A motor next to its driver, joined by its wires."""
     kind = rng.choice(["uln", "uln", "carrier", "shield", "box"])
     if kind == "uln":
         return byj(kit, rng, True)

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import requests
-import urllib3
+from requests.exceptions import InvalidHeader, TooManyRedirects
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.util import Retry
 
 from utils import photos
 from utils.capture.collection import ImportStopped, as_label, collecting, printable, progress_bar
@@ -105,7 +107,7 @@ def _plain(text):
     return printable(one_line(html.unescape(re.sub(r"<[^>]*>", " ", str(text))), 200))
 
 
-class _Retry(urllib3.Retry):
+class _Retry(Retry):
     """Waits already before the second try, and does not wait longer than MAX_SECONDS for a server."""
 
     def get_backoff_time(self):
@@ -140,20 +142,15 @@ class _Network:
         """The answer of a MediaWiki API, a dict. Raises ImportStopped."""
         for wait in self._waits():
             try:
-                answer = json.loads(self.get(api, asked))
-                error = answer.get("error", {})
-                code, info = error.get("code"), error.get("info", error)
-                if not error and all(isinstance(page, dict) for page in answer.get("query", {}).get("pages", [])):
-                    return answer
-            except PhotoError as error:
-                raise ImportStopped(f"{api}: {error}") from None
-            except (ValueError, AttributeError):
-                raise ImportStopped(f"{api}: what answers is not a MediaWiki API; perhaps the network wants a log-in "
-                                    "first. Open a web page in the browser and try again.") from None
-            if code not in ("maxlag", "ratelimited"):
+                answer, error = _parsed(self.get(api, asked))
+            except PhotoError as problem:
+                raise ImportStopped(f"{api}: {problem}") from None
+            if not error:
+                return answer
+            if error.get("code") not in ("maxlag", "ratelimited"):  # these come with status 200, which _Retry passes
                 break
             time.sleep(wait)
-        raise ImportStopped(f"{api}: answers {_plain(info)!r}. Try again later.")
+        raise ImportStopped(f"{api}: answers {_plain(error.get('info', error))!r}. Try again later.")
 
     def get(self, url, asked=None):
         """The bytes at an address. Raises PhotoError when this one cannot be had, ImportStopped when none can."""
@@ -165,7 +162,7 @@ class _Network:
                     if answer.ok:
                         return _body(answer)
                 raise _refusal(host, answer)
-            except urllib3.exceptions.HTTPError as error:
+            except HTTPError as error:
                 problem = f"interrupted transfer, {type(error).__name__}"
             except requests.RequestException as error:
                 raise _failure(host, error) from None
@@ -175,24 +172,37 @@ class _Network:
         return [self.pause * 2 ** attempt for attempt in range(TRIES)]
 
 
+def _parsed(text):
+    """(answer, error) of a MediaWiki API, both dicts; the error is empty where there is none. Raises PhotoError."""
+    try:
+        answer = json.loads(text)
+        error, pages = answer.get("error", {}), answer.get("query", {}).get("pages", [])
+        if all(isinstance(each, dict) for each in [error, *pages]):
+            return answer, error
+    except (ValueError, AttributeError, TypeError):
+        pass
+    raise PhotoError("what answers is not a MediaWiki API; perhaps the network wants a log-in first. Open a web page "
+                     "in the browser and try again.")
+
+
 def _refusal(host, answer):
-    """The error of an answer whose status is none of success, after all tries."""
+    """The error to raise for an answer whose status is an error's, after all tries."""
     problem = f"{answer.status_code} {answer.reason}".strip()
-    if answer.status_code == 429 or "Retry-After" in answer.headers:
+    if answer.status_code == 429 or (answer.status_code >= 500 and "Retry-After" in answer.headers):
         return _pause_wanted(f"{host} asks for a pause ({problem}).")
+    if answer.status_code >= 500:
+        return PhotoError(f"cannot be had ({host}: {problem}, each time). Run the import again later.")
     return PhotoError(f"cannot be had ({host} answers {problem}).")
 
 
 def _failure(host, error):
-    """The error of a request without an answer, after all tries."""
+    """The error to raise for a request without an answer, after all tries."""
     reason = error.args[0] if error.args else None
     reason = getattr(reason, "reason", reason)  # of urllib3's MaxRetryError
-    if isinstance(reason, (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError)):
-        return PhotoError(f"cannot be had ({host}: cut connection, each time). Run the import again later.")
-    if isinstance(error, (requests.TooManyRedirects, requests.exceptions.InvalidHeader)):
-        return PhotoError(f"cannot be had ({host}: {type(error).__name__}). Run the import again later.")
-    return ImportStopped(f"{host} cannot be reached, and this import needs the network. Check the connection and run it "
-                         "again: it goes on where it stopped.")
+    if isinstance(reason, (ProtocolError, ReadTimeoutError)) or isinstance(error, (TooManyRedirects, InvalidHeader)):
+        return PhotoError(f"cannot be had ({host}: no complete answer, each time). Run the import again later.")
+    return ImportStopped(f"{host} cannot be reached, and this import needs the network. Check the connection and run "
+                         "it again: it goes on where it stopped.")
 
 
 def _body(answer):

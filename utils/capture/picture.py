@@ -1,4 +1,4 @@
-"""One picture on its way into a collection: decoded small and in sRGB, described by hashes, encoded without metadata."""
+"""A picture on its way into a collection: decoded small and in sRGB, described by hashes, encoded without metadata."""
 import contextlib
 import hashlib
 import io

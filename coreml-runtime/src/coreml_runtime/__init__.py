@@ -3,13 +3,20 @@
 PyTorch and coremltools are imported when a name is first used, not by `import coreml_runtime`.
 """
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import CoreMLRuntimeError, InputError, ModelFileError, ModelRunError, UnknownOperator
+    from .model import ArrayInput, ImageInput, Metadata, Model, load
+    from .pictures import to_rgb
 
 _HOMES = {
-    "errors": ("CoreMLRuntimeError", "InputError", "ModelFileError", "UnknownOperator"),
+    "errors": ("CoreMLRuntimeError", "InputError", "ModelFileError", "ModelRunError", "UnknownOperator"),
     "model": ("ArrayInput", "ImageInput", "Metadata", "Model", "load"),
     "pictures": ("to_rgb",),
 }
-__all__ = [name for names in _HOMES.values() for name in names]
+__all__ = ["ArrayInput", "CoreMLRuntimeError", "ImageInput", "InputError", "Metadata", "Model", "ModelFileError",
+           "ModelRunError", "UnknownOperator", "load", "to_rgb"]
 
 
 def __getattr__(name):

@@ -1,4 +1,10 @@
-"""Ask a Core ML model about photographs: `python -m coreml_runtime MODEL PHOTO… [--json]`."""
+"""Asks a Core ML model about photographs, or shows what is in it.
+
+    python -m coreml_runtime MODEL PHOTO… [--json] [--compute-precision float16]
+    python -m coreml_runtime info MODEL [--json]
+
+The exit code is 0, or 2 where a model or a photograph could not be read; stderr says which and why.
+"""
 
 import argparse
 import contextlib
@@ -10,8 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from .errors import CoreMLRuntimeError, InputError, ModelFileError
+from .errors import CoreMLRuntimeError, InputError, ModelFileError, first_line
+from .imports import import_coremltools
+from .information import as_text, model_information
 from .model import ImageInput, Model, load
+from .pictures import to_rgb
 
 with contextlib.suppress(ImportError):  # an iPhone's own photographs are HEIC
     import pillow_heif
@@ -19,11 +28,35 @@ with contextlib.suppress(ImportError):  # an iPhone's own photographs are HEIC
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; the exit code is 0 when every photograph was answered, else 2."""
-    parser = argparse.ArgumentParser(prog="python -m coreml_runtime", description=__doc__.split(":")[0] + ".")
+    """Run the command line; the exit code is 0 when everything was read and answered, else 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    import_coremltools(with_tensorflow=False)
+    return show_information(arguments[1:]) if arguments[:1] == ["info"] else answer_photographs(arguments)
+
+
+def show_information(arguments: list[str]) -> int:
+    """The command `info MODEL`."""
+    parser = argparse.ArgumentParser(prog="python -m coreml_runtime info",
+                                     description="Show what is in a Core ML model.")
+    parser.add_argument("model", metavar="MODEL", help="an .mlpackage or .mlmodel of any kind")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    try:
+        information = model_information(options.model)
+    except CoreMLRuntimeError as error:
+        return complain(error)
+    print(json.dumps(information, indent=1, ensure_ascii=False) if options.json else as_text(information))
+    return 0
+
+
+def answer_photographs(arguments: list[str]) -> int:
+    """The command `MODEL PHOTO…`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m coreml_runtime", description="Ask a Core ML model about photographs.",
+        epilog="`python -m coreml_runtime info MODEL` shows what is in a model.")
     parser.add_argument("model", metavar="MODEL", help="an .mlpackage or .mlmodel that takes one image")
     parser.add_argument("photos", metavar="PHOTO", nargs="+", help="photographs, in any format that Pillow reads")
-    parser.add_argument("--json", action="store_true", help="print one JSON list, with an object a photograph")
+    parser.add_argument("--json", action="store_true", help="print one JSON list, with one object per photograph")
     parser.add_argument("--compute-precision", choices=["float32", "float16"], default="float32",
                         help="float16 rounds as a phone's Neural Engine does (default: float32)")
     options = parser.parse_args(arguments)
@@ -64,31 +97,29 @@ def only_image_input(model: Model) -> ImageInput:
 
 def read_photo(path: str | Path, image_input: ImageInput) -> Image.Image:
     """A photograph as `image_input` takes it: upright, cropped to the middle and resized, as Vision's .centerCrop does.
+    `to_rgb` says what becomes of transparency and of 16 bits.
 
     Raises:
-        InputError: there is no such file, or it is no photograph that Pillow can read, or truncated.
+        InputError: there is no such file, or Pillow cannot read it, or it is truncated.
     """
     try:
         with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            upright = upright.convert("RGB").convert(image_input.mode)
+            upright = to_rgb(picture).convert(image_input.mode)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such photograph; check the path") from None
     except IsADirectoryError:
         raise InputError(f"{path}: this is a folder; give the photographs in it") from None
     except Exception as error:  # a damaged file can raise almost anything in Pillow
-        why = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
-        raise InputError(f"{path}: this photograph cannot be read ({why}); give a whole JPEG, PNG or HEIC") from None
+        raise InputError(f"{path}: this photograph cannot be read ({first_line(error)}); give a complete JPEG, PNG or "
+                         f"HEIC") from None
     return ImageOps.fit(upright, image_input.size, Image.Resampling.BILINEAR)
 
 
 def describe(model: Model, photo: str, prediction: dict[str, Any]) -> dict[str, Any]:
     """A prediction as JSON: `file` with `classLabel` and `probs`, or, from a model that is no classifier, `outputs`."""
     if model.class_labels:
-        label = next(value for value in prediction.values() if not isinstance(value, dict | np.ndarray))
-        probabilities = next(value for value in prediction.values() if isinstance(value, dict))
+        label = next((value for value in prediction.values() if isinstance(value, str | int)), None)
+        probabilities = next((value for value in prediction.values() if isinstance(value, dict)), {})
         return {"file": photo, "classLabel": label, "probs": probabilities}
     arrays = {name: np.asarray(value) for name, value in prediction.items()}
     return {"file": photo, "outputs": {
@@ -99,13 +130,12 @@ def describe(model: Model, photo: str, prediction: dict[str, Any]) -> dict[str, 
 def as_line(answer: dict[str, Any]) -> str:
     """What `describe` made, as one line to read."""
     if "classLabel" in answer:
-        return f"{answer['file']}: {answer['classLabel']} {answer['probs'][answer['classLabel']]:.1%}"
+        probability = answer["probs"].get(answer["classLabel"])
+        return f"{answer['file']}: {answer['classLabel']}" + ("" if probability is None else f" {probability:.1%}")
     return f"{answer['file']}: " + "; ".join(
         f"{name} {'x'.join(map(str, o['shape']))}, {o['minimum']:.4g} to {o['maximum']:.4g}, mean {o['mean']:.4g}"
         for name, o in answer["outputs"].items())
 
 
 if __name__ == "__main__":
-    # coremltools imports TensorFlow where it is installed, to convert from it: seconds that reading does not need.
-    sys.modules.setdefault("tensorflow", None)
     sys.exit(main())

@@ -21,7 +21,7 @@ def import_coremltools(with_tensorflow=True):
         return sys.modules["coremltools"]
     hide = not with_tensorflow and "tensorflow" not in sys.modules
     if hide:
-        sys.modules["tensorflow"] = None
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]  # Python's way to refuse an import
     try:
         with _silent_stderr():
             return importlib.import_module("coremltools")

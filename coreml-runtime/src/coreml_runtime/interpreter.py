@@ -89,11 +89,12 @@ class Interpreter:
     @torch.inference_mode()
     def run(self, inputs: Mapping[str, Tensor], until: Until | None = None, observe: Observe | None = None
             ) -> dict[str, Any]:
-        """The outputs, by name, for `inputs`: float32 or int32 tensors by name.
+        """The outputs, by name.
 
         Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
 
         Args:
+            inputs: float32 or int32 tensors by name, as `ImageInput.to_tensor` and `ArrayInput.to_tensor` make them.
             until: asked with each operation and the values known before it. At the first True the run stops, that
                 operation is not computed, and these values are returned by name in place of the outputs; those that
                 no later operation needs are gone.
@@ -244,5 +245,5 @@ def _largest(value: Tensor) -> float:
     """The largest absolute value, in one pass over the values: NaN where one is NaN, 0 where there are none."""
     if not value.numel():
         return 0.0
-    in_memory = sorted(range(value.ndim), key=value.stride, reverse=True)  # in any other order it takes ten times as long
+    in_memory = sorted(range(value.ndim), key=value.stride, reverse=True)  # any other order takes ten times as long
     return max(abs(end.item()) for end in torch.aminmax(value.float().permute(in_memory).flatten()))

@@ -237,7 +237,9 @@ def conv_transpose(x: Tensor, weight: Tensor, strides: list[int], dilations: lis
         sizes = output_shape[2:]
     missing = [max(a + size - n, 0) for a, size, n in zip(before, sizes, full)]
     y = _CONV_TRANSPOSE[len(full)](x, weight, bias, strides, 0, missing, groups, dilations)
-    return y[(..., *(slice(a, a + size) for a, size in zip(before, sizes)))]
+    for axis, (first, size) in enumerate(zip(before, sizes), 2):
+        y = y.narrow(axis, first, size)
+    return y
 
 
 @operator
@@ -351,7 +353,7 @@ def einsum(values: list[Tensor], equation: str) -> Tensor:
 
 @operator
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
-    """`query` [B, ..., L, E], `key` [B, ..., S, E], `value` [B, ..., S, V] and `attn_mask` [..., L, S]: [B, ..., L, V]."""
+    """`query` [..., L, E], `key` [..., S, E], `value` [..., S, V] and `attn_mask` [..., L, S]: [..., L, V]."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask)
 
 
@@ -504,7 +506,7 @@ def stack(values: list[Tensor], axis: int) -> Tensor:
 def split(x: Tensor, axis: int, num_splits: int | None = None, split_sizes: list[int] | None = None
           ) -> tuple[Tensor, ...]:
     """`x` cut along `axis` into `split_sizes`, or into `num_splits` equal parts."""
-    return torch.split(x, split_sizes or x.shape[axis] // num_splits, axis)
+    return torch.split(x, split_sizes or x.shape[axis] // (num_splits or 1), axis)
 
 
 @operator
@@ -815,8 +817,8 @@ def resample(x: Tensor, coordinates: Tensor, sampling_mode: str, padding_mode: s
 @operator
 def affine(x: Tensor, transform_matrix: Tensor, output_height: int, output_width: int, sampling_mode: str,
            padding_mode: str, padding_value: float, coordinates_mode: str, align_corners: bool) -> Tensor:
-    """`x` [N, C, H, W] turned, moved and scaled: `transform_matrix` [N or 1, 6] leads from an output's (column, row), each
-    from -1 to 1, to where it is read."""
+    """`x` [N, C, H, W] turned, moved and scaled: `transform_matrix` [N or 1, 6] leads from an output's (column, row),
+    each from -1 to 1, to where it is read."""
     matrix = transform_matrix.reshape(-1, 2, 3).expand(len(x), 2, 3)
     grid = F.affine_grid(matrix, [len(x), x.shape[1], output_height, output_width], align_corners)
     return resample(x, grid, sampling_mode, padding_mode, padding_value, coordinates_mode, align_corners)
@@ -828,8 +830,9 @@ def _along(parameter: Tensor | None, x: Tensor, axis: int | None) -> Tensor | fl
     """A scalar, or a vector shaped to broadcast along `axis` of `x`."""
     if parameter is None:
         return 0.0
-    return parameter if parameter.ndim == 0 else parameter.reshape([-1 if i == axis % x.ndim else 1
-                                                                    for i in range(x.ndim)])
+    if parameter.ndim == 0 or axis is None:
+        return parameter
+    return parameter.reshape([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
 
 
 @operator

@@ -45,6 +45,8 @@ def as_tensor(value: np.ndarray | np.generic | float) -> Tensor:
 
 def as_parameter(value: Any) -> Any:
     """A constant as a Python value: a number, a string, or a list of these."""
+    if isinstance(value, list):
+        return [as_parameter(each) for each in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -132,7 +134,8 @@ class MLProgram(Interpreter):
             return tuple(values[name] for name in branch.outputs)
 
         keywords = frozenset({"pred", *read})
-        tensors = {name: name for name in read} | {"pred": self._reference(op.pred)}
+        tensors: dict[str, str | list[str]] = {name: name for name in read}
+        tensors["pred"] = self._reference(op.pred)
         outputs = tuple(var.name for var in op.outputs)
         return Node(Operator(compute, keywords, keywords), "cond", op.name, outputs, tensors=tensors)
 
@@ -153,8 +156,9 @@ class MLProgram(Interpreter):
                 continue
             shape = shapes.get(node.name, ())
             if len(shape) == 4 and all(isinstance(n, int) for n in shape):
-                constants = {keyword: self.constants[name] for keyword, name in node.tensors.items() if keyword != "x"}
-                conv = onednn.PackedConv(input_shape=shape, **constants, **node.parameters)
+                arguments: dict[str, Any] = node.parameters | {
+                    keyword: self.constants[str(name)] for keyword, name in node.tensors.items() if keyword != "x"}
+                conv = onednn.PackedConv(input_shape=shape, **arguments)
                 outputs, activation = node.outputs, activations.get(node.outputs[0])
                 if activation and uses[node.outputs[0]] == 1 and not self.round_to_float16:
                     conv.activation = onednn.ACTIVATIONS[activation.op_type](activation.parameters)

@@ -1,10 +1,10 @@
 """A Core ML model on disk, and its answers: what `coremltools.MLModel` is on a Mac."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import threads
-from .errors import InputError, ModelFileError, quoted
+from .errors import InputError, ModelRunError, first_line, quoted
 from .interpreter import BATCH_SIZE, Interpreter
 from .pipeline import Pipeline
 from .reading import choose_function, read_program, read_spec
@@ -98,8 +98,8 @@ class ArrayInput:
     """An input that takes a MultiArray.
 
     Attributes:
-        shape: the declared shape; a flexible input may allow other `shapes`, or a `shape_range` of (low, high) an
-            axis, where a high of -1 is no limit.
+        shape: the declared shape; a flexible input may allow other `shapes`, or a `shape_range` of one (low,
+            high) per axis, where a high of -1 is no limit.
         dtype: NumPy's name of the type; what is given is converted.
     """
 
@@ -152,11 +152,9 @@ class Model:
                  compute_precision: ComputePrecision):
         self.path = path
         self.compute_precision = compute_precision
-        self.input_description = {feature.name: _describe_input(feature) for feature in description.input}
+        self.input_description = {feature.name: describe_feature(feature) for feature in description.input}
         self.output_names = [feature.name for feature in description.output]
-        self.metadata = Metadata(
-            description.metadata.author, description.metadata.license, description.metadata.versionString,
-            description.metadata.shortDescription, dict(description.metadata.userDefined))
+        self.metadata = read_metadata(description)
         self.class_labels = program.class_labels
         self._outputs = {feature.name: feature.type for feature in description.output}
         self.program = program
@@ -167,14 +165,20 @@ class Model:
 
     @property
     def overflows(self) -> dict[str, str]:
-        """Operations with a result beyond float16's largest number, 65504, in any prediction so far: the operator by the
-        operation's name. Empty for a model that is computed in float32."""
+        """Operations with a result beyond float16's largest number, 65504, in any prediction so far: the operator by
+        the operation's name. Empty for a model that is computed in float32."""
         return dict(self.program.overflows)
 
     @property
     def image_inputs(self) -> list[ImageInput]:
         """The inputs that take a picture, with name, size and colour layout."""
         return [i for i in self.input_description.values() if isinstance(i, ImageInput)]
+
+    @overload
+    def predict(self, data: Mapping[str, Any]) -> Prediction: ...
+
+    @overload
+    def predict(self, data: Sequence[Mapping[str, Any]]) -> list[Prediction]: ...
 
     def predict(self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Prediction | list[Prediction]:
         """Answer one dictionary of inputs, or a list of them with a list.
@@ -189,12 +193,12 @@ class Model:
 
         Raises:
             InputError: a name is missing or not known, or a value has the wrong type, size, mode or shape.
+            ModelRunError: an operation of the model failed.
         """
-        if isinstance(data, Mapping):
-            return self.predict([data])[0]
-        inputs = [self._tensors(each) for each in data]
+        inputs = [self._tensors(each) for each in ([data] if isinstance(data, Mapping) else data)]
         with threads.adapted():
-            return self._run_all(inputs)
+            answers = self._run_all(inputs)
+        return answers[0] if isinstance(data, Mapping) else answers
 
     def _run_all(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
         """The answers to inputs, stacked where the program allows it."""
@@ -230,16 +234,13 @@ class Model:
             value = value[index or 0]
         elif index is not None:
             value = value[index:index + 1]
-        feature = self._outputs[name]
         if not isinstance(value, Tensor):  # a label, or probabilities
             return value
-        if feature.WhichOneof("Type") == "imageType":
-            return _to_image(value, feature.imageType.colorSpace)
-        if feature.WhichOneof("Type") == "doubleType":
-            return value.item()
-        declared = feature.multiArrayType
-        dtype = ARRAY_DTYPES[declared.ArrayDataType.Name(declared.dataType)]
-        return value.contiguous().numpy().astype(dtype)
+        try:
+            return _as_declared(value, self._outputs[name])
+        except Exception as error:
+            raise ModelRunError(f"{self.path.name}: the output '{name}', of the shape {tuple(value.shape)}, is not "
+                                f"what the model declares ({first_line(error)}); export it again") from error
 
 
 def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32", function_name: str | None = None
@@ -267,7 +268,14 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     return Model(path, spec.description, program, compute_precision)
 
 
-def _describe_input(feature: Any) -> ImageInput | ArrayInput:
+def read_metadata(description: Any) -> Metadata:
+    """What a model's description (`ModelDescription` in coremltools' Model.proto) says about it."""
+    said = description.metadata
+    return Metadata(said.author, said.license, said.versionString, said.shortDescription, dict(said.userDefined))
+
+
+def describe_feature(feature: Any) -> ImageInput | ArrayInput:
+    """An input of a model's description (`FeatureDescription`); a number is an array without axes."""
     kind, name, words = feature.type.WhichOneof("Type"), feature.name, feature.shortDescription
     if kind == "imageType":
         image = feature.type.imageType
@@ -280,14 +288,29 @@ def _describe_input(feature: Any) -> ImageInput | ArrayInput:
             if image.HasField("imageSizeRange") else None)
     array = feature.type.multiArrayType
     return ArrayInput(
-        name, tuple(array.shape), np.dtype(ARRAY_DTYPES[array.ArrayDataType.Name(array.dataType)]).name, words,
+        name, tuple(array.shape), np.dtype(_dtype(array)).name, words,
         shapes=tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes),
         shape_range=tuple((limit.lowerBound, limit.upperBound) for limit in array.shapeRange.sizeRanges))
 
 
+def _dtype(array: Any) -> Any:
+    """NumPy's type for an ArrayFeatureType; double for a number, which has none."""
+    return ARRAY_DTYPES.get(array.ArrayDataType.Name(array.dataType), np.float64)
+
+
+def _as_declared(value: Tensor, declared: Any) -> Any:
+    """A tensor as the type (`FeatureType`) of its output: a PIL image, a number, or an array."""
+    kind = declared.WhichOneof("Type")
+    if kind == "imageType":
+        return _to_image(value, declared.imageType.colorSpace)
+    if kind == "doubleType":
+        return value.item()
+    return value.contiguous().numpy().astype(_dtype(declared.multiArrayType))
+
+
 def _to_image(value: Tensor, color_space: int) -> Image.Image:
-    """[1, channels, height, width] as a PIL image; values are rounded and held between 0 and 255."""
-    pixels = value[0].permute(1, 2, 0).numpy()
+    """[..., channels, height, width] as a PIL image; values are rounded and held between 0 and 255."""
+    pixels = value.reshape(-1, *value.shape[-3:])[0].permute(1, 2, 0).numpy()
     if color_space == 40:  # GRAYSCALE_FLOAT16
         return Image.fromarray(pixels[..., 0], "F")
     pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)

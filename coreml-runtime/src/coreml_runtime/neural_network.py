@@ -5,7 +5,7 @@ The function that computes a layer is looked up by the layer's type in `nn_layer
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import nn_layers, onednn
-from .errors import ModelFileError, UnknownOperator
+from .errors import ModelFileError, ModelRunError, UnknownOperator, quoted
 from .interpreter import Interpreter, Node
 from .mil_ops import Operator
 
@@ -112,7 +112,7 @@ def _nonlinearity(params: Any) -> SimpleNamespace:
                                          for key, value in values.items()})
 
 
-def _vector(params: Any) -> Tensor:
+def _vector(params: Any) -> Tensor | None:
     """A WeightParams message that holds one value or one for each channel; its length is not declared."""
     count = len(params.floatValue) or len(params.float16Value) // 2
     return decode_weights(params, [count or len(params.rawValue) * 8 // params.quantization.numberOfBits])
@@ -146,30 +146,52 @@ class NeuralNetwork(Interpreter):
 
     def __init__(self, spec: Any, file: str, round_to_float16: bool = False):
         self.file, self.round_to_float16 = file, round_to_float16
-        kind = spec.WhichOneof("Type")
-        network = getattr(spec, kind)
+        network = getattr(spec, spec.WhichOneof("Type"))
         check_layers(network, file)
-        description = spec.description
+        self._read_inputs(network, spec.description)
+        self._read_outputs(network, spec.description)
+        self.constants: dict[str, Tensor] = {}
+        self.nodes = list(self._read_layers(network))
+        self._check_values(feature.name for feature in spec.description.input)
+        if onednn.is_available():
+            self._pack_convolutions()
+        self._note_last_uses()
+
+    def _read_inputs(self, network: Any, description: Any) -> None:
+        """Which inputs take pictures, how these are preprocessed, and how many axes the layers expect."""
         self._images = {f.name: f.type.imageType for f in description.input if f.type.WhichOneof("Type") == "imageType"}
+        self._has_arrays = len(self._images) < len(description.input)
         self._arrays_as_they_are = network.arrayInputShapeMapping == 1  # EXACT_ARRAY_MAPPING
         self._images_have_sequence = network.imageInputShapeMapping == 0  # RANK5_IMAGE_MAPPING
         self.batch_axis = 1 if self._images_have_sequence else 0
         self.input_shapes = {name: (1, 1 if _layout(image).startswith("GRAY") else 3, image.height, image.width)
                              for name, image in self._images.items()}
-        self._has_other_inputs = len(self._images) < len(description.input)
         self._preprocessing = self._read_preprocessing(network)
-        self._classes = _class_labels(network) if kind == "neuralNetworkClassifier" else []
+
+    def _read_outputs(self, network: Any, description: Any) -> None:
+        """The declared shapes of the outputs, and of a classifier the labels and the value that has the scores."""
+        self._shapes = {f.name: tuple(f.type.multiArrayType.shape) for f in description.output}
+        self._classes = read_labels(network) if hasattr(network, "labelProbabilityLayerName") else []
         self._label, self._probabilities = description.predictedFeatureName, description.predictedProbabilitiesName
-        declared = {f.name: f.type.multiArrayType.shape for f in description.output}
-        self._shapes = {name: tuple(shape) for name, shape in declared.items() if not self._classes
-                        or name not in (self._label, self._probabilities)}
-        self._scores = self._classes and (network.labelProbabilityLayerName or network.layers[-1].output[0])
-        self.outputs = [*self._shapes, *([self._scores] if self._classes else [])]
-        self.constants: dict[str, Tensor] = {}
-        self.nodes = list(self._read_layers(network))
-        if onednn.is_available():
-            self._pack_convolutions()
-        self._note_last_uses()
+        self.outputs = [*self._shapes]
+        if self._classes:
+            self._scores = network.labelProbabilityLayerName or network.layers[-1].output[0]
+            self._shapes = {name: shape for name, shape in self._shapes.items()
+                            if name not in (self._label, self._probabilities)}
+            self.outputs = [*self._shapes, self._scores]
+
+    def _check_values(self, inputs: Iterable[str]) -> None:
+        """Raise `ModelFileError` where a layer or an output needs a value that nothing before it makes."""
+        known = {*inputs, *self.constants}
+        for node in self.nodes:
+            self._check_known(f"the layer '{node.name}' reads", node.inputs, known)
+            known.update(node.outputs)
+        self._check_known("the model answers with", self.outputs, known)
+
+    def _check_known(self, what: str, names: Iterable[str], known: set[str]) -> None:
+        missing = sorted({*names} - known)
+        if missing:
+            raise ModelFileError(f"{self.file}: {what} {quoted(missing)}, which no layer makes before; export it again")
 
     @property
     def class_labels(self) -> list[str] | list[int]:
@@ -179,16 +201,15 @@ class NeuralNetwork(Interpreter):
     @property
     def is_batchable(self) -> bool:
         """Whether stacked inputs are answered as each alone would be: pictures only, and no layer that mixes them."""
-        return not self._has_other_inputs and super().is_batchable
+        return not self._has_arrays and super().is_batchable
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, list]:
+    def _outputs(self, values: Mapping[str, Any]) -> dict[str, list]:
         """The outputs by name, each a list with one entry for each of the stacked inputs.
 
         An entry is a tensor of the declared shape, or, of a classifier, a label or a dictionary of probabilities.
         """
-        values = super().run(inputs)
-        answers = {name: [_declared(y, shape) for y in self._unstacked(values[name])]
-                   for name, shape in self._shapes.items()}
+        answers: dict[str, list] = {name: [_declared(y, shape) for y in self._unstacked(values[name])]
+                                    for name, shape in self._shapes.items()}
         if self._classes:
             rows = [y.flatten().tolist() for y in self._unstacked(values[self._scores])]
             if len(rows[0]) != len(self._classes):
@@ -201,7 +222,7 @@ class NeuralNetwork(Interpreter):
     def _unstacked(self, value: Tensor) -> Sequence[Tensor]:
         """A value as one tensor for each of the stacked inputs, with an axis of size 1 where they were stacked."""
         axis = self.batch_axis if value.ndim > self.batch_axis else 0
-        return [value] if self._has_other_inputs else value.split(1, axis)
+        return [value] if self._has_arrays else value.split(1, axis)
 
     def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
         return super()._start({name: self._tensor(name, x) for name, x in inputs.items()})
@@ -210,6 +231,10 @@ class NeuralNetwork(Interpreter):
         """An input as the layers take it: a picture preprocessed, an array with the axes that it lacks."""
         if name in self._images:
             for scale, bias in self._preprocessing.get(name, ()):
+                if bias.shape[-1] not in (1, x.shape[-1]) or bias.shape[-2] not in (1, x.shape[-2]):
+                    raise ModelRunError(f"{self.file}: the mean picture of '{name}' has {bias.shape[-1]} x "
+                                        f"{bias.shape[-2]} pixels, not {x.shape[-1]} x {x.shape[-2]}; give a picture "
+                                        f"of its size")
                 x = x * scale + bias
             return x[None] if self._images_have_sequence else x
         if self._arrays_as_they_are:
@@ -234,7 +259,7 @@ class NeuralNetwork(Interpreter):
         return found
 
     def _read_layers(self, network: Any) -> Iterator[Node]:
-        """A node a layer; the layers that load a constant become constants."""
+        """One node per layer; the layers that load a constant become constants."""
         for layer in network.layers:
             kind = layer.WhichOneof("layer")
             known = nn_layers.LAYERS[kind]
@@ -255,7 +280,9 @@ class NeuralNetwork(Interpreter):
                 continue
             if "targetShape" in arguments and kind in ("reshapeStatic", "rankPreservingReshape"):
                 arguments["targetShape"] = _with_free_batch(arguments["targetShape"])
-            tensors = {known.inputs[0]: list(layer.input)} if known.takes_list else dict(zip(known.inputs, layer.input))
+            tensors: dict[str, str | list[str]] = dict(zip(known.inputs, layer.input))
+            if known.takes_list:
+                tensors = {known.inputs[0]: list(layer.input)}
             operator = Operator(known.compute, known.keywords | set(known.inputs), frozenset(known.inputs))
             yield Node(operator, kind, layer.name, tuple(layer.output), arguments, tensors)
 
@@ -279,9 +306,10 @@ class NeuralNetwork(Interpreter):
         self.nodes = nodes
 
 
-def _class_labels(network: Any) -> list[str] | list[int]:
-    labels = network.WhichOneof("ClassLabels")
-    return list(getattr(network, labels).vector) if labels else []
+def read_labels(classifier: Any) -> list[Any]:
+    """The labels, strings or integers, of a classifier's message; of a pipeline they are in one of its models."""
+    labels = classifier.WhichOneof("ClassLabels") if "ClassLabels" in classifier.DESCRIPTOR.oneofs_by_name else None
+    return list(getattr(classifier, labels).vector) if labels else []
 
 
 def _layout(image: Any) -> str:
@@ -307,13 +335,13 @@ def _declared(value: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 # ---- convolutions with what follows them -----------------------------------------------------------------------------
 
-FUSED_ACTIVATIONS = {
+FUSED_ACTIVATIONS: dict[str, Callable[[Any], onednn.Activation]] = {
     "ReLU": lambda p: ("relu", [], ""),
     "leakyReLU": lambda p: ("leaky_relu", [p.alpha], ""),
     "sigmoid": lambda p: ("sigmoid", [], ""),
     "tanh": lambda p: ("tanh", [], ""),
 }
-"""Core ML's activations that oneDNN adds to a convolution: its name, its numbers, and its algorithm."""
+"""Core ML's activations that oneDNN adds to a convolution, from their alpha and beta."""
 
 
 def _joinable(node: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
@@ -325,31 +353,48 @@ def _joinable(node: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
     if follower and follower.op_type == "activation" and (
             follower.parameters["NonlinearityType"].name in FUSED_ACTIVATIONS):
         yield follower
-        yield from _upper_bound(follower, readers)
+        if follower.parameters["NonlinearityType"].name == "ReLU":
+            yield from _upper_bound(follower, readers)
 
 
-def _upper_bound(relu: Node, readers: Mapping[str, Node]) -> Iterator[Node]:
-    """The layers after a ReLU with which converters write ReLU6: -max(-x, -6), where the inner minus is a layer of its
-    own or the scale of the threshold."""
-    if relu.parameters["NonlinearityType"].name != "ReLU":
-        return
-    inner = readers.get(relu.outputs[0])
-    inner = [inner] if _is_negation(inner) else []
-    threshold = readers.get((inner or [relu])[0].outputs[0])
-    if not (threshold and threshold.op_type == "unary" and threshold.parameters["type"] == "THRESHOLD"
-            and threshold.parameters["scale"] == (1 if inner else -1) and threshold.parameters["shift"] == 0
-            and threshold.parameters["alpha"] <= 0):
-        return
+def _upper_bound(relu: Node, readers: Mapping[str, Node]) -> list[Node]:
+    """The layers with which converters make ReLU6 of a ReLU: -max(-x, -6). The inner minus is a layer of its own or the
+    scale of the threshold. Empty where something else follows."""
+    follower = readers.get(relu.outputs[0])
+    if follower and _is_negation(follower):
+        chain, scale, threshold = [follower], 1, readers.get(follower.outputs[0])
+    else:
+        chain, scale, threshold = [], -1, follower
+    if not (threshold and _is_upper_bound(threshold, scale)):
+        return []
     outer = readers.get(threshold.outputs[0])
-    if _is_negation(outer):
-        yield from (*inner, threshold, outer)
+    return [*chain, threshold, outer] if outer and _is_negation(outer) else []
 
 
-def _is_negation(node: Node | None) -> bool:
-    if node is None or node.op_type != "activation":
+def _is_negation(node: Node) -> bool:
+    if node.op_type != "activation":
         return False
     line = node.parameters["NonlinearityType"]
     return line.name == "linear" and (line.alpha, line.beta) == (-1, 0)
+
+
+def _is_upper_bound(node: Node, scale: float) -> bool:
+    """Whether it is max(scale x, alpha), alpha being 0 or less."""
+    p = node.parameters
+    return (node.op_type == "unary" and p["type"] == "THRESHOLD" and p["scale"] == scale and p["shift"] == 0
+            and p["alpha"] <= 0)
+
+
+def _activation(followers: Sequence[Node]) -> onednn.Activation:
+    """What `_joinable` found after a convolution, as oneDNN's activation."""
+    for node in followers:
+        if node.op_type == "unary":
+            return "hardtanh", [0.0, -node.parameters["alpha"]], ""
+    for node in followers:
+        if node.op_type == "activation":
+            nonlinearity = node.parameters["NonlinearityType"]
+            return FUSED_ACTIVATIONS[nonlinearity.name](nonlinearity)
+    return onednn.NO_ACTIVATION
 
 
 class PackedLayer:
@@ -363,18 +408,11 @@ class PackedLayer:
     def __init__(self, parameters: Mapping[str, Any], followers: Sequence[Node]):
         weight = parameters["weights"]
         bias = parameters["bias"] if parameters["hasBias"] else None
-        activation = ("none", [], "")
-        for node in followers:
-            if node.op_type == "batchnorm":
-                weight, bias = _folded(weight, bias, **node.parameters)
-            elif node.op_type == "unary":
-                activation = ("hardtanh", [0.0, -node.parameters["alpha"]], "")
-            elif node.parameters["NonlinearityType"].name in FUSED_ACTIVATIONS:
-                nonlinearity = node.parameters["NonlinearityType"]
-                activation = FUSED_ACTIVATIONS[nonlinearity.name](nonlinearity)
+        if followers and followers[0].op_type == "batchnorm":
+            weight, bias = _folded(weight, bias, **followers[0].parameters)
         self._arguments = dict(
             weight=weight, bias=bias, strides=parameters["stride"] or [1, 1], groups=parameters["nGroups"] or 1,
-            dilations=parameters["dilationFactor"] or [1, 1], activation=activation,
+            dilations=parameters["dilationFactor"] or [1, 1], activation=_activation(followers),
             **nn_layers.pad_arguments(parameters["valid"], parameters["same"]))
         self._conv: onednn.PackedConv | None = None
 

@@ -134,7 +134,7 @@ def batchedMatmul(x: Tensor, y: Tensor | None = None, *, transposeA: bool, trans
                   weights: Tensor | None, bias: Tensor | None) -> Tensor:
     """`x` [..., N, K] times `y` [..., K, M], or times the transpose of `weights` [M, K]: [..., N, M]."""
     if y is None:
-        return F.linear(x, weights, bias if hasBias else None)
+        return F.linear(x, typing.cast(Tensor, weights), bias if hasBias else None)
     x, y = x[None] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
     return mil_ops.matmul(x, y, transposeA, transposeB)
 
@@ -269,7 +269,8 @@ def gelu(x: Tensor, *, mode: str) -> Tensor:
 
 for _name in ("ceil", "floor", "sign", "round", "exp2", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
               "tanh", "asinh", "acosh", "atanh", "erf"):
-    LAYERS[_name] = Layer(lambda x, _function=getattr(torch, _name): _function(x), ("x",), False, frozenset(), {})
+    _function = getattr(torch, _name)
+    LAYERS[_name] = Layer(lambda x, _function=_function: _function(x), ("x",), False, frozenset(), {})
 
 
 @layer("copy")
@@ -357,7 +358,7 @@ def bias(x: Tensor, *, bias: Tensor) -> Tensor:
 def scale(x: Tensor, *, scale: Tensor, hasBias: bool, bias: Tensor | None) -> Tensor:
     """`x` [..., C, H, W] times `scale`, plus `bias`: both [1], [C], [1, H, W] or [C, H, W]."""
     y = x * _spread(scale)
-    return y + _spread(bias) if hasBias else y
+    return y + _spread(bias) if hasBias and bias is not None else y
 
 
 @layer(data=lambda params: params.shape)
@@ -383,11 +384,11 @@ def fillLike(x: Tensor, *, value: float) -> Tensor:
 
 # ---- normalization ---------------------------------------------------------------------------------------------------
 
-def _per_channel(name: str) -> dict[str, Shape]:
-    return {name: lambda params: [params.channels]}
+def _per_channel(params: Any) -> list[int]:
+    return [params.channels]
 
 
-@layer(**_per_channel("gamma"), **_per_channel("beta"), **_per_channel("mean"), **_per_channel("variance"))
+@layer(gamma=_per_channel, beta=_per_channel, mean=_per_channel, variance=_per_channel)
 def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, epsilon: float, gamma: Tensor,
               beta: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
     """`x` [..., C, H, W] normalized per channel, with parameters [C].
@@ -399,7 +400,7 @@ def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, e
         axes = (2, 3) if instanceNormalization else (0, 2, 3)
         variance, mean = torch.var_mean(images, axes, correction=0, keepdim=True)
     else:
-        mean, variance = _channels(mean), _channels(variance)
+        mean, variance = (_channels(typing.cast(Tensor, stored)) for stored in (mean, variance))
     scale = _channels(gamma) * torch.rsqrt(variance + (epsilon or 1e-5))
     return _as_before((images - mean) * scale + _channels(beta), x)
 
@@ -536,8 +537,8 @@ def constantPad(x: Tensor, *, value: float, padAmounts: list[int]) -> Tensor:
 
 
 SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS",
-            "ALIGN_CORNERS_FALSE": "UNALIGN_CORNERS", "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS", "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
-            "UPSAMPLE_MODE": "DEFAULT", "ROI_ALIGN_MODE": "OFFSET_CORNERS"}
+            "ALIGN_CORNERS_FALSE": "UNALIGN_CORNERS", "STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS",
+            "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS", "UPSAMPLE_MODE": "DEFAULT", "ROI_ALIGN_MODE": "OFFSET_CORNERS"}
 """MIL's names of the grids on which a picture is sampled, by the names that neural networks give them."""
 
 
@@ -621,9 +622,9 @@ SLICED_AXES = {"CHANNEL_AXIS": -3, "HEIGHT_AXIS": -2, "WIDTH_AXIS": -1}
 
 @layer("slice")
 def slice_(x: Tensor, *, startIndex: int, endIndex: int, stride: int, axis: str) -> Tensor:
-    """Every `stride`-th element of `x` [..., C, H, W] on one axis, `endIndex` excluded; -1 is the last one."""
-    behind = (slice(None),) * (-1 - SLICED_AXES[axis])
-    return x[(..., slice(startIndex, endIndex, stride or 1), *behind)]
+    """Every `stride`-th element of `x` [..., C, H, W] on an axis; negative indices count from the end."""
+    place = SLICED_AXES[axis]
+    return x.movedim(place, 0)[startIndex:endIndex:stride or 1].movedim(0, place)
 
 
 # ---- shape: the layers of specification 4 and 5 ----------------------------------------------------------------------

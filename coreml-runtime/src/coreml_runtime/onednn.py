@@ -12,7 +12,12 @@ from torch import Tensor
 
 from .mil_ops import pad_spatial, padding
 
-ACTIVATIONS: dict[str, Callable[[dict], tuple[str, list[float], str]]] = {
+Activation = tuple[str, list[float], str]
+"""An activation as oneDNN takes it: its name, its numbers, and its algorithm."""
+
+NO_ACTIVATION: Activation = ("none", [], "")
+
+ACTIVATIONS: dict[str, Callable[[dict], Activation]] = {
     "relu": lambda arguments: ("relu", [], ""),
     "relu6": lambda arguments: ("hardtanh", [0.0, 6.0], ""),
     "clip": lambda arguments: ("hardtanh", [arguments["alpha"], arguments["beta"]], ""),
@@ -21,13 +26,13 @@ ACTIVATIONS: dict[str, Callable[[dict], tuple[str, list[float], str]]] = {
     "silu": lambda arguments: ("swish", [], ""),
     "tanh": lambda arguments: ("tanh", [], ""),
 }
-"""Core ML's activations that oneDNN adds to a convolution: its name, its numbers, and its algorithm."""
+"""Core ML's activations that oneDNN adds to a convolution, from their arguments."""
 
 
 def is_available() -> bool:
     """Whether this build of PyTorch has oneDNN's convolutions, and torch.backends.mkldnn.flags leaves them enabled."""
     mkldnn = torch.backends.mkldnn
-    return mkldnn.is_available() and mkldnn.enabled and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return bool(mkldnn.is_available() and mkldnn.enabled and hasattr(torch.ops.mkldnn, "_convolution_pointwise"))
 
 
 @dataclass
@@ -46,7 +51,7 @@ class PackedConv:
     pad_type: str = "valid"
     groups: int = 1
     bias: Tensor | None = None
-    activation: tuple[str, list[float], str] = ("none", [], "")
+    activation: Activation = NO_ACTIVATION
 
     def __post_init__(self) -> None:
         self.window = [(k - 1) * d + 1 for k, d in zip(self.weight.shape[2:], self.dilations)]
@@ -62,7 +67,7 @@ class PackedConv:
             x, weight, self.bias, amounts, self.strides, self.dilations, self.groups, *self.activation)
 
     def _prepared(self, x: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-        """`x`, the packed weights, and how much oneDNN pads, which knows one amount an axis.
+        """`x`, the packed weights, and how much oneDNN pads, which knows one amount per axis.
 
         Where the two ends differ, `x` is copied with its padding; for a depthwise convolution this would take longer
         than the rest, and its kernel gets rows of zeros instead.

@@ -1,13 +1,22 @@
 """Runs a Core ML pipeline: models one after the other, each reading what the ones before it gave."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .errors import ModelFileError, quoted
+from .interpreter import Node, Observe, Until
+
 KINDS = ("pipeline", "pipelineClassifier", "pipelineRegressor")
 """The kinds of Core ML model that are pipelines."""
+
+
+def stages(spec: Any) -> Any:
+    """The models of a pipeline (`Model` in coremltools' Model.proto, one of `KINDS`), in order."""
+    pipeline = getattr(spec, spec.WhichOneof("Type"))
+    return (pipeline if hasattr(pipeline, "models") else pipeline.pipeline).models
 
 
 class Pipeline:
@@ -23,11 +32,21 @@ class Pipeline:
 
     def __init__(self, spec: Any, file: str, read: Callable[[Any], Any]):
         self.file = file
-        pipeline = getattr(spec, spec.WhichOneof("Type"))
-        models = (pipeline if hasattr(pipeline, "models") else pipeline.pipeline).models
+        models = stages(spec)
         self.stages = [(read(model), {feature.name: tuple(feature.type.multiArrayType.shape)
                                       for feature in model.description.input}) for model in models]
         self.outputs = [feature.name for feature in spec.description.output]
+        self._check_values([model.description for model in models], spec.description)
+
+    def _check_values(self, stages: Iterable[Any], whole: Any) -> None:
+        """Raise `ModelFileError` where a model reads what neither the pipeline nor a model before it gives."""
+        known = {feature.name for feature in whole.input}
+        for reads, gives in [*((stage.input, stage.output) for stage in stages), (whole.output, [])]:
+            missing = sorted({feature.name for feature in reads} - known)
+            if missing:
+                raise ModelFileError(f"{self.file}: no model of the pipeline gives {quoted(missing)} to the next one; "
+                                     f"export it again")
+            known.update(feature.name for feature in gives)
 
     @property
     def class_labels(self) -> list[str] | list[int]:
@@ -39,15 +58,30 @@ class Pipeline:
         """What overflowed in any of the stages, as `Interpreter.overflows`."""
         return {name: kind for stage, _ in self.stages for name, kind in stage.overflows.items()}
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The pipeline's outputs by name, for the inputs of one prediction."""
+    def run(self, inputs: Mapping[str, Tensor], until: Until | None = None, observe: Observe | None = None
+            ) -> dict[str, Any]:
+        """The pipeline's outputs by name, for the inputs of one prediction.
+
+        `until` and `observe` follow the operations of all models, as in `Interpreter.run`. A run that `until` stops
+        gives the values of the model in which it stopped.
+        """
+        stopped = False
+
+        def asked(node: Node, values: Mapping[str, Any]) -> bool:
+            nonlocal stopped
+            stopped = bool(until and until(node, values))
+            return stopped
+
         values: dict[str, Any] = dict(inputs)
         for stage, shapes in self.stages:
-            answers = stage.run({name: _in_shape(values[name], shape) for name, shape in shapes.items()})
+            given = {name: _in_shape(values[name], shape) for name, shape in shapes.items()}
+            answers = stage.run(given, asked, observe)
+            if stopped:
+                return answers
             values.update({name: value[0] if isinstance(value, list) else value for name, value in answers.items()})
         return {name: [values[name]] for name in self.outputs}
 
 
-def _in_shape(value: Tensor, shape: tuple[int, ...]) -> Tensor:
+def _in_shape(value: Any, shape: tuple[int, ...]) -> Any:
     """What a stage gave in the shape that the next one declares, where the elements are as many."""
     return value.reshape(shape) if shape and torch.Size(shape).numel() == value.numel() else value

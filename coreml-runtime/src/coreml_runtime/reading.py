@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import neural_network, pipeline
-from .errors import ModelFileError, first_line, quoted
+from .errors import CoreMLRuntimeError, ModelFileError, first_line, quoted
 from .imports import import_coremltools
 from .interpreter import Interpreter
 from .ml_program import MLProgram, check_operators
@@ -27,11 +27,15 @@ def read_spec(path: Path) -> tuple[Any, str | None]:
     try:
         if path.is_dir():
             package = coremltools.models.MLModel(str(path), skip_model_load=True)
-            return package.get_spec(), package.weights_dir
-        return coremltools.proto.Model_pb2.Model.FromString(path.read_bytes()), None
+            spec, weights_dir = package.get_spec(), package.weights_dir
+        else:
+            spec, weights_dir = coremltools.proto.Model_pb2.Model.FromString(path.read_bytes()), None
     except Exception as error:
         raise ModelFileError(f"{path}: this is no Core ML model, or it is damaged ({first_line(error)}); "
                              f"export or copy it again") from None
+    if spec.WhichOneof("Type") is None:
+        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
+    return spec, weights_dir
 
 
 def choose_function(path: Path, description: Any, name: str | None) -> None:
@@ -39,7 +43,7 @@ def choose_function(path: Path, description: Any, name: str | None) -> None:
     functions = {function.name: function for function in description.functions}
     name = name or description.defaultFunctionName
     if name and name not in (functions or {"main"}):
-        raise ModelFileError(f"{path}: this model has no function '{name}'; it has {quoted(functions or {'main': None})}")
+        raise ModelFileError(f"{path}: this model has no function '{name}'; it has {quoted(functions or ['main'])}")
     if functions:
         chosen = functions[name or next(iter(functions))]
         description.defaultFunctionName = chosen.name
@@ -49,12 +53,24 @@ def choose_function(path: Path, description: Any, name: str | None) -> None:
 
 def read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
     """What runs a model, by the kind of the model. Raises ModelFileError, UnknownOperator."""
+    try:
+        return _read_program(path, spec, weights_dir, round_to_float16)
+    except CoreMLRuntimeError:
+        raise
+    except Exception as error:  # a damaged file can make coremltools, or the program, raise almost anything
+        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({first_line(error)}); "
+                             f"export or copy it again") from error
+
+
+def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
     kind = spec.WhichOneof("Type")
     if kind in neural_network.KINDS:
         return NeuralNetwork(spec, path.name, round_to_float16)
     if kind in pipeline.KINDS:
         return Pipeline(spec, path.name, lambda stage: read_program(path, stage, weights_dir, round_to_float16))
-    _check_kind(path, spec)
+    if kind != "mlProgram":
+        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind or 'model without a type'}; the runtime reads ML Programs, "
+                             f"neural networks and pipelines of these")
     return _read_ml_program(path, spec, weights_dir, round_to_float16)
 
 
@@ -63,12 +79,8 @@ def _read_ml_program(path: Path, spec: Any, weights_dir: str | None, round_to_fl
 
     functions = spec.mlProgram.functions
     check_operators((op.type for function in functions.values() for op in operations(function)), path.name)
-    try:
-        _check_weights(spec, weights_dir)
-        mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
-    except Exception as error:
-        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({first_line(error)}); "
-                             f"export or copy it again") from error
+    _check_weights(spec, weights_dir)
+    mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
     name = spec.description.defaultFunctionName or "main"
     return MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
 
@@ -79,15 +91,6 @@ def _check_path(path: Path) -> None:
     if path.is_dir() and not (path / "Manifest.json").is_file():
         raise ModelFileError(f"{path}: this folder is no Core ML package, it has no Manifest.json; "
                              f"give the path of an .mlpackage or .mlmodel")
-
-
-def _check_kind(path: Path, spec: Any) -> None:
-    kind = spec.WhichOneof("Type")
-    if kind is None:
-        raise ModelFileError(f"{path}: this is no Core ML model; give the path of an .mlpackage or .mlmodel")
-    if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind}; the runtime reads ML Programs, "
-                             f"neural networks and pipelines of these")
 
 
 def operations(function: Any) -> Iterator[Any]:
