@@ -12,7 +12,7 @@ from utils.paths import ROOT
 
 NOTEBOOKS = find_notebooks(ROOT / "notebooks")
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGES.md", "data/README.md", "web/README.md",
-                                      "exported/README.md", "coreml-runtime/README.md")]
+                                      "exported/README.md", "coreml-runtime/README.md", "studio/README.md")]
 DOCUMENTS += [*sorted((ROOT / "notebooks").glob("*.md")), *sorted((ROOT / "ios").rglob("README.md")), *NOTEBOOKS]
 GLOSSARY = ROOT / "notebooks" / "glossary.md"
 FORM = ROOT / ".github" / "ISSUE_TEMPLATE" / "problem.yml"

@@ -343,9 +343,9 @@ def gear_motor(kit, rng):
 def wheel(kit, rng, at):
     """A toy wheel with a ribbed tyre; its axle along −y."""
     with kit.moved(at, (90, 0, 0)):
-        tread = [(1.9, 0), (3.1, 0.0), (3.3, 0.25)] + [(3.3 - 0.1 * (k % 2), 0.3 + k * 0.25) for k in range(9)] + \
+        profile = [(1.9, 0), (3.1, 0.0), (3.3, 0.25)] + [(3.3 - 0.1 * (k % 2), 0.3 + k * 0.25) for k in range(9)] + \
             [(3.1, 2.6), (1.9, 2.6)]
-        kit.lathe(tread, (0, 0, 0), kit.rubber())
+        kit.lathe(profile, (0, 0, 0), kit.rubber())
         hub = kit.plastic(rng.choice(["#e8b800", "#e8b800", "#f0f0ea"]))
         kit.ring(2.5, 2.1, 2.55, (0, 0, 0.02), hub)
         kit.cylinder(0.5, 2.5, (0, 0, 0), hub)

@@ -15,7 +15,8 @@ BLUES = ["#1b57c2", "#2166d6", "#174aa8", "#2f7bdc", "#1a63b8", "#3a86e0"]
 BLACKS = ["#17181a", "#202124", "#101113", "#2a2a2c"]
 BOARDS = ["#10357a", "#10357a", "#1450a0", "#0e0f10", "#141414", "#a51417", "#0d4a24", "#0c6a3c", "#e9e9e4"]
 TERMINALS = ["#1d5fb8", "#1d5fb8", "#2a78cf", "#1f9a4a", "#25b04e", "#1a1a1c"]
-BRANDS = ["SONGLE", "SONGLE", "TIANBO", "HK HUIKE", "TONLING", "OMEGA", "NORDEX", "HF FORWARD", "FINDAR", "Panatec",
+BRANDS = ["SONGLE", "SONGLE",  # codespell:ignore
+          "TIANBO", "HK HUIKE", "TONLING", "OMEGA", "NORDEX", "HF FORWARD", "FINDAR", "Panatec",
           "OMROX", "CIT RELAY", "Zetler", "SANYO U", "HLS", "GOODSKY", "RAYEX", "Kexin", "JQC"]
 RATINGS = ["10A 250VAC 10A 125VAC\n10A  30VDC 10A  28VDC", "10A 250VAC\n15A 125VAC", "7A 250VAC\n12A 120VAC\n10A 24VDC",
            "5A 30VDC 5A 250VAC", "16A 250V~\nIEC61810", "30A 240VAC\n30A 28VDC", "CONTACT: 10A 277VAC\nCOIL: 5VDC",

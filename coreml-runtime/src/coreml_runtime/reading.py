@@ -69,8 +69,8 @@ def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float
     if kind in pipeline.KINDS:
         return Pipeline(spec, path.name, lambda stage: read_program(path, stage, weights_dir, round_to_float16))
     if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind or 'model without a type'}; the runtime reads ML Programs, "
-                             f"neural networks and pipelines of these")
+        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind or 'model without a type'}; the "
+                             f"runtime reads ML Programs, neural networks and pipelines of these")
     return _read_ml_program(path, spec, weights_dir, round_to_float16)
 
 
