@@ -60,7 +60,7 @@ class Count(Callback):
         self.photographs += len(self.x)
 
 
-def learner(folder, table, batch, size):
+def learner(folder, table, batch=torch_recipe.BATCH_SIZE, size=torch_recipe.INPUT_SIZE):
     """torch_recipe's Learner for a table of photographs. batch: photographs in a step of all processes together; size:
     pixels per side of the network's input.
 

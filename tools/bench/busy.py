@@ -1,10 +1,9 @@
 """The busy part of `make bench`: how much of their speed do training and the Core ML runtime keep while another program
-has one of the cores to itself, as a browser may, or a meeting?
+has one of the cores to itself, as a browser or a video call may?
 
-Each contestant is a process of its own, which works for SECONDS on a quiet computer and for as long beside the busy
-program, by turns; each ratio is the median of the ratios of the turns. `python -m tools.bench.busy NAME FOLDER` makes
-one of them ready. Then it reads lines, each a number of seconds, works for so long and prints how many photographs a
-second it did. FOLDER is what inference.write_networks has filled.
+Each contestant works for SECONDS on a quiet computer and for as long while the other program is busy, by turns; each
+ratio is the median of the ratios of the turns. A contestant's process reads lines, each a number of seconds, works for
+that long and prints how many photographs per second it did.
 """
 import contextlib
 import statistics
@@ -17,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tools.bench import inference, scale
+from tools.bench import inference, processes, scale
 from utils import paths, photos
 from utils.silence import quiet
 
 SECONDS, TURNS = 8, 3
 SETTLED = 1.5  # seconds that a contestant works before its clock starts, each time
-SIDE, BATCH = 192, 32
+BATCH = 32
 FASTAI, KERAS, RUNTIME = "fastai's recipe", "Keras' recipe", "Core ML runtime"
 BUSY = "while True: pass"
 QUIET_SPEED, BUSY_SPEED = "photographs a second, quiet", "photographs a second, busy"
@@ -33,13 +32,13 @@ KEPT = "speed kept"
 class Rate:
     """How many photographs a second, from SETTLED seconds after the start on."""
 
-    def __init__(self, seconds):
-        self.start = time.perf_counter() + SETTLED
+    def __init__(self, seconds, clock=time.perf_counter):
+        self.clock, self.start = clock, clock() + SETTLED
         self.end, self.since, self.until, self.count = self.start + seconds, None, None, 0
 
     def add(self, count):
         """Notes that so many more are done; returns whether there is time for more."""
-        self.until = time.perf_counter()
+        self.until = self.clock()
         if self.since is not None:
             self.count += count
         elif self.until >= self.start:
@@ -54,8 +53,8 @@ class Rate:
 # ---- a function each, of a Rate, that works until the rate is known --------------------------------------------------
 
 def fastai_training(folder):
-    from tools import train_fastai
-    from utils import torch_recipe  # before fastai
+    # isort: off
+    from tools import train_fastai  # before fastai
     from fastai.vision.all import Callback, CancelFitException, CancelValidException, ProgressCallback
 
     class Measure(Callback):
@@ -71,7 +70,7 @@ def fastai_training(folder):
 
     sample = folder / "photos"
     scale.copy_sample(sample)
-    learn = train_fastai.learner(sample, photos.read_table(sample), BATCH, torch_recipe.SIDE)
+    learn = train_fastai.learner(sample, photos.read_table(sample), BATCH)
     learn.remove_cb(ProgressCallback)
 
     def work(rate):
@@ -87,34 +86,23 @@ def keras_training(folder):
 
     from utils import keras_recipe
 
-    class Over(Exception):
-        pass
-
-    class Measure(keras.callbacks.Callback):
-        def __init__(self, rate):
-            super().__init__()
-            self.rate = rate
-
-        def on_train_batch_end(self, batch, logs=None):
-            if not self.rate.add(BATCH):
-                raise Over
-
     noise = np.random.default_rng(0)
     pictures, targets = noise.integers(0, 256, (2 * BATCH, 256, 256, 3), np.uint8), np.arange(2 * BATCH) % 4
     model = keras_recipe.build_classifier(4)
-    keras_recipe.fine_tune(model, pictures, targets, pictures[:8], targets[:8], steps=8, size=SIDE, batch_size=BATCH,
+    keras_recipe.fine_tune(model, pictures, targets, pictures[:8], targets[:8], keras_recipe.FineTuning(steps=8),
                            verbose=0)
 
     def work(rate):
-        with contextlib.suppress(Over):
-            model.fit(keras_recipe.training_batches(pictures, targets, 4, BATCH, SIDE), steps_per_epoch=1_000_000,
-                      verbose=0, callbacks=[Measure(rate)])
+        def after_batch(batch, logs):
+            model.stop_training = not rate.add(BATCH)
+
+        model.fit(keras_recipe.training_batches(pictures, targets, 4, BATCH), steps_per_epoch=1_000_000, verbose=0,
+                  callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=after_batch)])
 
     return work
 
 
 def runtime(folder):
-    sys.modules.setdefault("tensorflow", None)  # coremltools would import it
     quiet("coremltools")
     answer, picture = inference.load_runtime(folder), inference.bundled_pictures(1)
 
@@ -142,8 +130,8 @@ def busy_program():
 
 
 def take_turns(measure, turns=TURNS):
-    """[(photographs a second on a quiet computer, and beside a busy program)] of each turn. measure: a function without
-    arguments that works and returns the former or the latter."""
+    """[(photographs per second on a quiet computer, and while another program is busy)], per turn. measure: a function
+    without arguments that works and returns the speed."""
     found = []
     for _ in range(turns):
         alone = measure()
@@ -153,16 +141,17 @@ def take_turns(measure, turns=TURNS):
 
 
 def measure_contestant(name, folder):
-    """What take_turns returns, of a contestant in a process of its own. Raises RuntimeError where it fails."""
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "tools.bench.busy", name, str(folder)],
-                               cwd=paths.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """What take_turns returns, of a contestant in a process of its own. Raises CourseError where it fails."""
+    print(f"busy: {name}", file=sys.stderr, flush=True)
+    process = subprocess.Popen(processes.python(processes.__name__, "busy", name, folder), cwd=paths.ROOT,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(question):
         try:
             print(question, file=process.stdin, flush=True)
             return float(process.stdout.readline())
         except (ValueError, OSError):
-            raise RuntimeError(f"{name} ended with exit code {process.wait()}; its messages are above.") from None
+            raise processes.ended(name, process.wait()) from None
 
     try:
         ask(0)  # is it ready?
@@ -173,7 +162,7 @@ def measure_contestant(name, folder):
 
 
 def compare(found):
-    """A table with a row a contestant: the medians of its turns, quiet and busy, and the median of their ratios.
+    """A table with a row per contestant: the medians of its turns, quiet and busy, and the median of their ratios.
     found: {name: what take_turns returns}."""
     rows = {}
     for name, turns in found.items():
@@ -184,25 +173,17 @@ def compare(found):
 
 
 def run():
-    """{title: table} of all contestants. Raises RuntimeError where one fails."""
-    found = {}
+    """{title: table} of all contestants. Raises CourseError where one fails."""
     with tempfile.TemporaryDirectory() as folder:
-        inference.in_a_process("networks", folder)
-        for name in CONTESTANTS:
-            print(f"busy: {name}", file=sys.stderr, flush=True)
-            found[name] = measure_contestant(name, Path(folder))
-    return {"busy": compare(found)}
+        processes.figures_of_contestant("inference", inference.NETWORKS, folder)
+        return {"busy": compare({name: measure_contestant(name, folder) for name in CONTESTANTS})}
 
 
-def main(name, folder):
-    if name not in CONTESTANTS:
-        sys.exit(f"No such contestant: {name}. There are {', '.join(CONTESTANTS)}.")
-    work = CONTESTANTS[name](Path(folder))
+def contestant(name, folder):
+    """Gets a contestant ready with the files of inference.write_networks in the folder, and answers the lines of stdin
+    with rates."""
+    work = processes.one_of(CONTESTANTS, name)(Path(folder))
     for line in sys.stdin:
         rate = Rate(float(line))
         work(rate)
         print(rate.result(), flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

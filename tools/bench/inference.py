@@ -1,18 +1,12 @@
-"""The inference part of `make bench`: EfficientNet-Lite0 answered by the Core ML runtime and by what one would use
-instead, the same network and weights, on the same photographs, each with all of the processor's cores.
+"""The inference part of `make bench`: EfficientNet-Lite0 in the Core ML runtime and in what you would use instead, with
+the same weights, on the same photographs, each with all of the CPU's cores.
 
 The contestants take turns, so that a machine that slows down slows all of them, and each ratio is the median of the
-ratios of the turns. Loading and memory are measured in a process for each: `python -m tools.bench.inference NAME
-FOLDER` does that for one of them and prints JSON. `python -m tools.bench.inference networks FOLDER` puts the files that
-they need into the folder, in a process of its own, too: on Linux a process begins with the largest memory of the one
-that starts it.
+ratios of the turns. Loading and memory are measured in a process for each. The files that they need are written in
+another process, because on Linux a process begins with the peak memory of the one that starts it.
 """
-import json
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +16,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from tools.bench import processes
 from utils import paths, photos
 from utils.backbone import IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD, keras_backbone, scale_pixels, torch_backbone
 from utils.silence import quiet, silent_stderr
@@ -29,8 +24,9 @@ from utils.silence import quiet, silent_stderr
 TURNS = 9
 BATCH = 32
 CALLS = {1: 10, BATCH: 2}  # in a turn, by how many photographs each answers
-REST = 0.2  # seconds between two contestants: the threads of some wait for more work and keep the cores busy
+REST = 0.2  # seconds between two contestants: some keep the cores busy while their threads wait for more work
 RUNTIME, ONNX, LITERT, KERAS = "Core ML runtime", "ONNX Runtime", "LiteRT", "Keras"
+NETWORKS = "networks"
 LIBRARIES = {RUNTIME: ["torch", "coremltools", "coreml_runtime"], ONNX: ["onnxruntime"],
              LITERT: ["ai_edge_litert.interpreter"], KERAS: ["tensorflow", "keras"]}
 
@@ -42,7 +38,7 @@ def bundled_pictures(count):
 
 
 def write_networks(folder):
-    """The network in each contestant's own format: network.mlpackage, .onnx, .tflite and .keras."""
+    """Writes the network in each contestant's own format: network.mlpackage, .onnx, .tflite and .keras."""
     quiet("tensorflow", "coremltools")
     with silent_stderr():
         import coremltools as ct
@@ -121,25 +117,28 @@ LOADERS = {RUNTIME: load_runtime, ONNX: load_onnx, LITERT: load_litert, KERAS: l
 
 # ---- measuring -------------------------------------------------------------------------------------------------------
 
-def take_turns(functions, pictures, turns=TURNS):
-    """{name: seconds for all `pictures`, of each turn}: a function answers them several times in its turn, the first
-    time not counted, and the median counts."""
+def take_turns(functions, pictures, turns=TURNS, clock=time.perf_counter):
+    """{name: [seconds for all `pictures`, per turn]}. In its turn a function answers them several times; the first time
+    is not counted, and the median of the others counts."""
     seconds = {name: [] for name in functions}
     for _ in tqdm(range(turns), desc=f"{len(pictures)} photographs at once", disable=None):
         for name, function in functions.items():
             time.sleep(REST)
             times = []
             for _ in range(1 + CALLS.get(len(pictures), 1)):
-                start = time.perf_counter()
+                start = clock()
                 function(pictures)
-                times.append(time.perf_counter() - start)
+                times.append(clock() - start)
             seconds[name].append(statistics.median(times[1:]))
     return seconds
 
 
 def compare(seconds, count):
-    """A table with a row a contestant: median milliseconds a photograph, photographs a second, and the median over the
-    turns of the Core ML runtime's time over its own (above 1: the runtime is slower)."""
+    """A table with a row per contestant: median milliseconds per photograph, photographs per second, and the median over
+    the turns of the Core ML runtime's time divided by its own (above 1: the runtime is slower).
+
+    seconds: what take_turns returns for `count` photographs.
+    """
     return pd.DataFrame({
         name: {"ms a photograph": 1000 * statistics.median(times) / count,
                "photographs a second": count / statistics.median(times),
@@ -147,57 +146,33 @@ def compare(seconds, count):
         for name, times in seconds.items()}).T
 
 
-def load_once(name, folder):
+def contestant(name, folder):
     """One contestant's {"seconds to load", "megabytes"}, in this process: its libraries are imported before the clock
-    starts; megabytes are the process' largest, libraries included, when it has answered BATCH photographs."""
+    starts, and the memory is the largest until it has answered BATCH photographs. NETWORKS writes the files instead."""
+    folder = Path(folder)
+    if name == NETWORKS:
+        return write_networks(folder)
+    load = processes.one_of(LOADERS, name)
     quiet(*LIBRARIES[name])
     pictures = bundled_pictures(BATCH)
     start = time.perf_counter()
-    answer = LOADERS[name](Path(folder))
+    answer = load(folder)
     seconds = time.perf_counter() - start
     answer(pictures)
-    unit = 1e6 if sys.platform == "darwin" else 1e3  # ru_maxrss: bytes on macOS, kilobytes elsewhere
-    return {"seconds to load": seconds, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
-
-
-def in_a_process(what, folder):
-    """What `python -m tools.bench.inference WHAT FOLDER` prints. Raises RuntimeError."""
-    done = subprocess.run([sys.executable, "-m", "tools.bench.inference", what, str(folder)], cwd=paths.ROOT,
-                          capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
-        raise RuntimeError(f"{what} ended with exit code {done.returncode}: {last}")
-    return done.stdout
-
-
-def loading(folder):
-    """A table with a row a contestant, of load_once. Raises RuntimeError where one fails."""
-    return pd.DataFrame({name: json.loads(in_a_process(name, folder).splitlines()[-1])
-                         for name in tqdm(LOADERS, desc="loading", disable=None)}).T
+    return {"seconds to load": seconds, "megabytes": processes.peak_megabytes()}
 
 
 def run():
-    """{title: table}: one photograph, BATCH at once, and loading."""
+    """{title: table}: loading, one photograph, and BATCH at once. Raises CourseError where a contestant fails."""
     pictures = bundled_pictures(BATCH)
-    with tempfile.TemporaryDirectory() as folder:
-        in_a_process("networks", folder)
-        tables = {"inference, loading": loading(Path(folder))}
-        functions = {name: load(Path(folder)) for name, load in LOADERS.items()}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        processes.figures_of_contestant("inference", NETWORKS, folder)
+        loading = {name: processes.figures_of_contestant("inference", name, folder) for name in LOADERS}
+        functions = {name: load(folder) for name, load in LOADERS.items()}
         answers = {name: function(pictures) for name, function in functions.items()}
         for name, logits in answers.items():  # a fast wrong answer is worth nothing
             assert np.abs(logits - answers[RUNTIME]).max() < 1e-2, f"{name} computes something else"
-        return tables | {f"inference, {count} at once": compare(take_turns(functions, pictures[:count]), count)
-                         for count in (1, BATCH)}
-
-
-def main(what, folder):
-    if what == "networks":
-        write_networks(Path(folder))
-        return
-    if what != KERAS:
-        sys.modules.setdefault("tensorflow", None)  # coremltools would import it
-    print(json.dumps(load_once(what, folder)))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        return {"inference, loading": pd.DataFrame(loading).T,
+                **{f"inference, {count} at once": compare(take_turns(functions, pictures[:count]), count)
+                   for count in (1, BATCH)}}

@@ -1,23 +1,18 @@
 """The training part of `make bench`: how long until a classifier of the bundled photographs is as good as fastai's
 defaults make it?
 
-Each contestant trains in a process of its own, for the sake of its peak memory, on the same photographs, with the same
-pretrained EfficientNet-Lite0, batch size and seed; those of fastai with the same augmentation. Validation, on other
-sessions and at the same size, is not timed. `python -m tools.bench.training NAME` runs one of them and
-prints its record as JSON.
+Each contestant trains on the same photographs, with the same pre-trained EfficientNet-Lite0, batch size and seed; those
+of fastai with the same augmentation. Validation, on other sessions and at the same size, is not timed.
 """
-import json
-import resource
-import subprocess
-import sys
 import time
 
 import pandas as pd
 
+from tools.bench import processes
 from utils import paths, photos
 from utils.silence import quiet
 
-SIDE, BATCH = 224, 32
+SIZE, BATCH = 224, 32  # pixels per side; photographs per step
 FRAMES = 4  # of each session's eight are trained on: half of the photographs, so that the slowest takes minutes
 VALIDATED = 192  # photographs
 DEFAULT, RECIPE, KERAS = "fastai's defaults", "torch_recipe", "Keras, the usual way"
@@ -27,14 +22,14 @@ EPOCHS = {DEFAULT: 2, RECIPE: 4, KERAS: 4}  # after one in which only the head i
 class Record:
     """Notes the seconds of training so far and the validation accuracy: after each epoch a call of `note`."""
 
-    def __init__(self):
-        self.seconds, self.history, self._started = 0.0, [], None
+    def __init__(self, clock=time.perf_counter):
+        self.seconds, self.history, self._started, self._clock = 0.0, [], None, clock
 
     def start(self):
-        self._started = time.perf_counter()
+        self._started = self._clock()
 
     def stop(self):
-        self.seconds += time.perf_counter() - self._started
+        self.seconds += self._clock() - self._started
 
     def note(self, accuracy):
         self.history.append((self.seconds, float(accuracy)))
@@ -51,7 +46,8 @@ def photographs():
 
 
 def train_with_fastai(name, record):
-    """fine_tune of DEFAULT or RECIPE: they differ in what the recipe brings, and in nothing else."""
+    """fine_tune of DEFAULT or RECIPE, with the same augmentation."""
+    # isort: off
     from utils import torch_recipe  # before fastai
     from fastai.vision.all import (Callback, CategoryBlock, ColReader, ColSplitter, DataBlock, ImageBlock, Resize,
                                    accuracy, aug_transforms, set_seed, vision_learner)
@@ -68,20 +64,20 @@ def train_with_fastai(name, record):
         def after_epoch(self):
             record.note(self.recorder.values[-1][-1])
 
-    def path_of(row):
-        return paths.TABLETOP / row["file"]
-
-    table, fast = photographs(), name == RECIPE
-    block = DataBlock((torch_recipe.PhotoBlock(SIDE) if fast else ImageBlock, CategoryBlock), get_x=path_of,
-                      get_y=ColReader("label"), splitter=ColSplitter(), item_tfms=None if fast else Resize(SIDE),
-                      batch_tfms=aug_transforms(flip_vert=True, max_rotate=180, max_zoom=1.5, p_affine=1))
+    table = photographs()
     set_seed(0)
-    dls = block.dataloaders(table, bs=BATCH, **({"num_workers": 0} if fast else {}))
-    arch = torch_recipe.efficientnet_lite0_for_cpu if fast else torch_recipe.efficientnet_lite0
-    extra = torch_recipe.callbacks_for_cpu((128, SIDE - 32)) if fast else []
-    learn = vision_learner(dls, arch, metrics=accuracy, cbs=[Notes(), *extra])
+    if name == RECIPE:
+        dls = torch_recipe.dataloaders(paths.TABLETOP, table, photos.class_names(table), BATCH, SIZE)
+        learn, rates = torch_recipe.learner(dls), torch_recipe.RATES
+    else:
+        block = DataBlock((ImageBlock, CategoryBlock), get_x=lambda row: paths.TABLETOP / row["file"],
+                          get_y=ColReader("label"), splitter=ColSplitter(), item_tfms=Resize(SIZE),
+                          batch_tfms=aug_transforms(**torch_recipe.AUGMENTATION))
+        dls = block.dataloaders(table, bs=BATCH)
+        learn, rates = vision_learner(dls, torch_recipe.efficientnet_lite0, metrics=accuracy), {}
+    learn.add_cb(Notes())
     with learn.no_bar(), learn.no_logging():
-        learn.fine_tune(EPOCHS[name], **({"lr_mult": 5} if fast else {}))
+        learn.fine_tune(EPOCHS[name], **rates)
 
 
 def train_with_keras(record):
@@ -97,7 +93,7 @@ def train_with_keras(record):
     names = photos.class_names(table)
 
     def dataset(rows):
-        pictures = photos.read_photos(paths.TABLETOP, rows, (SIDE, SIDE))
+        pictures = photos.read_photos(paths.TABLETOP, rows, (SIZE, SIZE))
         return tf.data.Dataset.from_tensor_slices((pictures, rows["label"].map(names.index).to_numpy()))
 
     change = keras.Sequential([keras.layers.RandomFlip(seed=0), keras.layers.RandomRotation(0.5, seed=0),
@@ -115,8 +111,8 @@ def train_with_keras(record):
             record.note(self.model.evaluate(valid, verbose=0)[1])
 
     keras.utils.set_random_seed(0)
-    backbone = keras_backbone(input_shape=(SIDE, SIDE, 3))
-    inputs = keras.Input((SIDE, SIDE, 3))
+    backbone = keras_backbone(input_shape=(SIZE, SIZE, 3))
+    inputs = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Dropout(0.2)(backbone(inputs, training=False))
     model = keras.Model(inputs, keras.layers.Dense(len(names), activation="softmax")(x))
     for trainable, rate, epochs in ((False, 1e-3, 1), (True, 1e-5, EPOCHS[KERAS])):
@@ -125,40 +121,26 @@ def train_with_keras(record):
         model.fit(train, epochs=epochs, callbacks=[Notes()], verbose=0)
 
 
-def run_one(name):
+def contestant(name):
     """{"history": [[seconds of training, validation accuracy] after each epoch], "megabytes": peak memory} of one
     contestant; memory of fastai's loading processes is not counted."""
+    processes.one_of(EPOCHS, name)
     record = Record()
     if name == KERAS:
         train_with_keras(record)
     else:
         train_with_fastai(name, record)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # kilobytes; on a Mac bytes
-    return {"history": record.history, "megabytes": peak / (1e6 if sys.platform == "darwin" else 1e3)}
-
-
-def run_all():
-    """{name: what run_one returns}, each in its own process, one after the other. Raises RuntimeError when one
-    fails."""
-    found = {}
-    for name in EPOCHS:
-        print(f"training: {name}", file=sys.stderr, flush=True)
-        done = subprocess.run([sys.executable, "-W", "ignore", "-m", "tools.bench.training", name], cwd=paths.ROOT,
-                              stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{name} ended with exit code {done.returncode}; its messages are above.")
-        found[name] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return {"history": record.history, "megabytes": processes.peak_megabytes()}
 
 
 def run():
-    """{title: table} of fastai with and without the recipe, and Keras."""
-    return {"training": compare_training(run_all())}
+    """{title: table} of fastai with and without the recipe, and Keras. Raises CourseError when one fails."""
+    return {"training": compare({name: processes.figures_of_contestant("training", name) for name in EPOCHS})}
 
 
-def compare_training(found):
-    """A table with a row a contestant: accuracy at its end; seconds until it first was as good as DEFAULT at its end
-    (missing where it never was); these seconds and its memory, over DEFAULT's.
+def compare(found):
+    """A table with a row per contestant: accuracy at its end; seconds until it first was as good as DEFAULT at its end
+    (missing where it never was); these seconds and its memory, divided by DEFAULT's.
 
     found: {name: {"history": [(seconds, accuracy), …], "megabytes": …}}, DEFAULT among them.
     """
@@ -173,9 +155,3 @@ def compare_training(found):
     table["time over the defaults'"] = table["seconds to the same accuracy"] / table.loc[DEFAULT, "seconds"]
     table["memory over the defaults'"] = table["megabytes"] / table.loc[DEFAULT, "megabytes"]
     return table
-
-
-if __name__ == "__main__":
-    if sys.argv[1] not in EPOCHS:
-        sys.exit(f"No such contestant: {sys.argv[1]}. There are {', '.join(EPOCHS)}.")
-    print(json.dumps(run_one(sys.argv[1])))

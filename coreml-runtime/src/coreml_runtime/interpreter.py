@@ -161,7 +161,7 @@ class Interpreter:
             alone = [self._start({name: x[i:i + 1] for name, x in stack.items()}) for i in range(BATCH_SIZE)]
             self.run(stack, observe=functools.partial(self._compare, alone))
             return True
-        except (_NotTheSame, ModelRunError):
+        except (_NotTheSame, CoreMLRuntimeError):
             return False
         finally:  # overflows of noise are of no interest
             self.overflows.clear()
