@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
 from utils import backbone, photos
-from utils.silence import quiet
 from utils.paths import ROOT, TABLETOP
+from utils.silence import quiet
 
 quiet("tensorflow")
 

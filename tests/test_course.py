@@ -93,7 +93,8 @@ def test_refresh_puts_the_outputs_into_the_notebook_and_nothing_else(tmp_path):
 def test_a_failing_cell_and_other_photographs_refresh_nothing(tmp_path):
     path = notebook(tmp_path, "01_a", "1", "1 / 0")
     before = path.read_bytes()
-    for photographs, message in (("", "ZeroDivisionError"), (str(tmp_path), "--refresh is for the bundled photographs")):
+    refused = "--refresh is for the bundled photographs"
+    for photographs, message in (("", "ZeroDivisionError"), (str(tmp_path), refused)):
         done = run("--refresh", path, EXPORTED=str(tmp_path / "out"), PHOTOS=photographs)
         assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
         assert path.read_bytes() == before
@@ -166,7 +167,8 @@ def test_photographs_are_imported_for_the_notebooks_and_not_touched(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "12 taken (Relais blau 6, Zündspule 6), 0 there already, 0 set aside" in done.stdout
     folder = Path((tmp_path / "out" / "photos.txt").read_text())
-    assert folder.parent == tmp_path / "out" / "photos" and set(photos.read_table(folder)["split"]) == set(photos.SPLITS)
+    assert folder.parent == tmp_path / "out" / "photos"
+    assert set(photos.read_table(folder)["split"]) == set(photos.SPLITS)
     assert before == {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
     again = run(path, EXPORTED=str(tmp_path / "out"), PHOTOS=str(folder))  # a table of photographs is used as it is
     assert again.returncode == 0 and "taken" not in again.stdout

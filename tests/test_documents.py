@@ -21,7 +21,8 @@ FENCE = re.compile(r"^```.*?^```[^\n]*$", re.MULTILINE | re.DOTALL)
 CODE_SPAN = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 LINK = re.compile(r"""\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s+(\S+)|<(?:a|img)\b[^>]*?\b(?:href|src)=["']([^"']+)""",
                   re.MULTILINE)
-SOURCES = ("utils", "tests", "tools", "studio", "coreml-runtime", "environments", "ios", ".ci", ".github")  # nothing in them is made or downloaded
+# Nothing in them is made or downloaded.
+SOURCES = ("utils", "tests", "tools", "studio", "coreml-runtime", "environments", "ios", ".ci", ".github")
 
 
 def prose(path):

@@ -19,7 +19,8 @@ FILES = ["requirements.txt", "studio/requirements.txt", "environments/tf-coreml.
 
 def pins(name):
     """[(requirement, comment)] of a requirements file, without the course's own runtime."""
-    lines = [line for line in (ROOT / name).read_text().splitlines() if line.strip() and not line.startswith(("#", "-"))]
+    lines = (ROOT / name).read_text().splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith(("#", "-"))]
     return [(Requirement(line.split(" #")[0].strip()), line.partition(" #")[2].strip()) for line in lines]
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tools import findings as measuring
-from utils import findings
 from tools.course import find_notebooks
+from utils import findings
 from utils.paths import ROOT
 
 ROW = {"unit": "share", "low": 0.94, "high": 1.0, "smallest": 0.96, "largest": 0.99, "runs": 12,
@@ -142,6 +142,6 @@ def test_a_run_takes_the_place_of_the_same_run_and_of_no_other(tmp_path, monkeyp
     monkeypatch.setattr(findings, "RUNS", tmp_path / "runs.csv")
     (tmp_path / "noted.json").write_text(json.dumps({"a": {"value": 0.5, "unit": "share", "photographs": 4}}))
     for name in "one", "another", "another":
-        monkeypatch.setattr(measuring, "processor", lambda: name)
+        monkeypatch.setattr(measuring, "processor", lambda name=name: name)
         measuring.add(measuring.rows_of(measuring.Setting("native", 2, 0), tmp_path / "noted.json"))
     assert findings.read_runs()["processor"].tolist() == ["one", "another"]

@@ -9,7 +9,8 @@ from utils.paths import ROOT
 
 RUNTIME = ROOT / "coreml-runtime" / "src"
 PACKAGES = {"coreml_runtime": RUNTIME, "utils": ROOT, "tools": ROOT, "studio": ROOT}
-MAY_IMPORT = {"coreml_runtime": set(), "utils": {"coreml_runtime"}, "tools": {"utils", "coreml_runtime"}, "studio": set()}
+MAY_IMPORT = {"coreml_runtime": set(), "utils": {"coreml_runtime"}, "tools": {"utils", "coreml_runtime"},
+              "studio": set()}
 
 
 def modules():
@@ -67,7 +68,8 @@ def test_notebooks_import_the_small_package_and_the_runtime_only():
 def test_the_floor_plan_has_a_line_for_each_room():
     import utils
 
-    rooms = {path.stem for path in (ROOT / "utils").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    rooms = {path.stem for path in (ROOT / "utils").glob("*.py")}
+    rooms |= {path.parent.name for path in (ROOT / "utils").glob("*/__init__.py")}
     named = set(re.findall(r"`(\w+)`", utils.__doc__))
     assert rooms - {"__init__"} == named
 

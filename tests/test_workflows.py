@@ -62,7 +62,8 @@ def runs_what_is_there(path):
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = [step["run"] for step in steps(path) if "run" in step]
     made = {target for command in commands for target in re.findall(r"\bmake ([\w-]+)", command)}
-    files = [name for command in commands for name in re.findall(r"(?:[\w-]+/tests\b|tests/\S+?\.py|\.ci/\w+)", command)]
+    named = r"(?:[\w-]+/tests\b|tests/\S+?\.py|\.ci/\w+)"
+    files = [name for command in commands for name in re.findall(named, command)]
     return bool(made or files) and made <= targets and all((ROOT / name).exists() for name in files)
 
 

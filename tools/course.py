@@ -31,7 +31,6 @@ from utils.command_line import CourseError
 from utils.files import written_whole
 from utils.paths import EXPORTED, PHOTOS, ROOT, TABLETOP
 
-
 CURES = {  # what libraries say where something is used up: what it means and what to do
     r"No space left on device|Disk quota exceeded": "The disk is full: free some space and run it again.",
     r"MemoryError|OOM when allocating|[Cc](?:an't|annot) allocate memory|bad_alloc":
@@ -152,8 +151,8 @@ def run_notebook(notebook, out):
 
 
 def refresh(notebook, executed):
-    """Puts an executed copy in the place of a notebook: what a cell printed in pieces is joined, and of the metadata only
-    the kernel, the cells' tags and their slide types are left."""
+    """Puts an executed copy in the place of a notebook: what a cell printed in pieces is joined, and of the metadata
+    only the kernel, the cells' tags and their slide types are left."""
     import nbformat
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
@@ -259,8 +258,8 @@ def alone_in(exported):
                     shutil.rmtree(path)
             yield
     except filelock.Timeout:
-        raise CourseStopped(f"Another course is running in {shown(exported)}; wait until it is done, or give this one a "
-                          "folder of its own: make course EXPORTED=FOLDER") from None
+        raise CourseStopped(f"Another course is running in {shown(exported)}; wait until it is done, or give this one "
+                            "a folder of its own: make course EXPORTED=FOLDER") from None
 
 
 def run_course(notebooks, exported=EXPORTED, folder=PHOTOS, to_commit=False, resume=False):

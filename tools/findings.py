@@ -24,8 +24,8 @@ import nbformat
 import pandas as pd
 from tqdm import tqdm
 
-from utils import findings
 from tools.course import find_notebooks, why_left_out
+from utils import findings
 from utils.files import written_whole
 from utils.paths import EXPORTED, ROOT, SEED
 

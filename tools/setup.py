@@ -199,7 +199,7 @@ def set_up(venv, requirements, gigabytes, log_name, kernel=None, unpinned=None):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SetupError("another set-up is at work in this folder; wait until it is done")
+            raise SetupError("another set-up is at work in this folder; wait until it is done") from None
         make_room(venv, gigabytes)
         print(f"Setting up {venv} from {requirements}: a few minutes, {gigabytes} GB. Details: {log_name}", flush=True)
         with Progress(venv) as progress:

@@ -12,8 +12,8 @@ What becomes a slide follows from the notebook itself:
 - Left out are the check of the environment, and the code and the solutions of the exercises.
 
 A cell's slide type, which Jupyter Lab edits in its sidebar, says otherwise: Slide or Sub-Slide (a slide of its own, on
-which all of the cell is shown), Fragment (all of it, at the next press of a key), Notes (only in the speaker notes), Skip
-(nowhere).
+which all of the cell is shown), Fragment (all of it, at the next press of a key), Notes (only in the speaker notes),
+Skip (nowhere).
 
 nbconvert's own slides show all prose of a notebook or none, and fetch reveal.js and MathJax from the network; so the
 cells are laid out here, and nbconvert renders them with a template that holds everything.

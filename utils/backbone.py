@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-IMAGE_SIZE = 224  # pixels a side that the weights were trained at
+IMAGE_SIZE = 224  # pixels per side that the weights were trained at
 PIXEL_MEAN, PIXEL_STD = 127.0, 128.0  # from efficientnet_lite_builder.py of the repository above
 
 # EfficientNet-B0's stages (Tan & Le 2019, table 1): blocks, kernel, stride of the first block, expansion, channels.
@@ -25,7 +25,7 @@ EPSILON = 1e-3  # batch norm's
 
 
 def scale_pixels(pixels):
-    """Pixel values 0..255 (NumPy array or tensor of floats or integers) as the network wants them: -0.99..1.0."""
+    """Pixel values 0..255 (NumPy array or tensor of floats or integers) scaled for the network: -0.99..1.0."""
     return (pixels - PIXEL_MEAN) / PIXEL_STD
 
 
@@ -39,9 +39,10 @@ def pretrained_weights():
 
 
 def torch_backbone(include_top=False):
-    """timm's tf_efficientnet_lite0 in evaluation mode: scaled RGB (N, 3, H, W) -> pooled features (N, 1280), or
+    """The tf_efficientnet_lite0 of timm in evaluation mode: scaled RGB (N, 3, H, W) -> pooled features (N, 1280), or
     ImageNet's logits (N, 1000) with include_top."""
     import utils.torchvision_cpu  # noqa: F401  before timm, which imports torchvision
+    # isort: split
     import timm
 
     model = timm.create_model("tf_efficientnet_lite0")
@@ -104,7 +105,7 @@ def _keras():
 
 
 def _fill(model, weights):
-    """Sets a Keras model's variables from PyTorch's tensors, layer by layer in the network's order."""
+    """Sets a Keras model's variables from pretrained_weights, layer by layer in the network's order."""
     keras = _keras()
     tensors = iter([np.asarray(t) for t in weights if t.ndim])  # without batch norm's counts
     for layer in model.layers:

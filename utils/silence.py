@@ -15,8 +15,8 @@ from coreml_runtime.imports import import_coremltools
 def quiet(*modules):
     """Imports the named modules without their start-up messages, and keeps libraries' warnings out of the notebook.
 
-    TensorFlow writes its messages from C++ while it is imported, so it has to be imported here. Where it is not named, it
-    is hidden from coremltools, which would import it.
+    TensorFlow writes its messages from C++ while it is imported, so it has to be imported here. Where it is not named,
+    it is hidden from coremltools, which would import it.
     """
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read once, at the import; so is the next
     os.environ["TQDM_DISABLE"] = "1"  # coremltools' progress bars, of which a notebook keeps every step

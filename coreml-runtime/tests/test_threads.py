@@ -187,6 +187,7 @@ def test_answers_of_the_runtime_are_the_same_whatever_the_number_of_threads(comp
     model = coreml_runtime.load(tmp_path / "small.mlpackage")
     noise, found, run = np.random.default_rng(0), [], model.program.run
     pictures = [{"image": Image.fromarray(noise.integers(0, 256, (32, 32, 3), np.uint8))} for _ in range(5)]
+    assert model.program.is_batchable  # tried before the runs are counted
     monkeypatch.setattr(model.program, "run", lambda inputs: found.append(torch.get_num_threads()) or run(inputs))
 
     def answers():

@@ -134,8 +134,8 @@ def take_turns(functions, pictures, turns=TURNS, clock=time.perf_counter):
 
 
 def compare(seconds, count):
-    """A table with a row per contestant: median milliseconds per photograph, photographs per second, and the median over
-    the turns of the Core ML runtime's time divided by its own (above 1: the runtime is slower).
+    """A table with a row per contestant: median milliseconds per photograph, photographs per second, and the median of
+    the turns' ratios, the Core ML runtime's time divided by its own (above 1: the runtime is slower).
 
     seconds: what take_turns returns for `count` photographs.
     """

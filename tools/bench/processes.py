@@ -1,4 +1,5 @@
-"""What the parts of `make bench` share: contestants in processes of their own, because peak memory is one of their figures.
+"""What the parts of `make bench` share: contestants run in processes of their own, because their peak memory is a
+figure.
 
 `python -m tools.bench.processes PART NAME [FOLDER]` runs one of them: the function `contestant` of tools/bench/PART.py.
 """
