@@ -80,5 +80,5 @@ check-pins: setup
 	@.venv/bin/python -m pip list --outdated
 
 clean:
-	rm -rf .venv .venv.* .venv-turi .venv-turi.* .venv-studio .venv-studio.* .pytest_cache .hypothesis web/node_modules web/dist
+	rm -rf .venv .venv.* .venv-turi .venv-turi.* .venv-studio .venv-studio.* .pytest_cache .mypy_cache .ruff_cache .hypothesis web/node_modules web/dist
 	find utils tests tools studio coreml-runtime -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -23,6 +23,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageCms, ImageEnhance, ImageFilter
 
+from tests import processes
 from tools import course
 from utils import capture, photos
 from utils.capture import (
@@ -1056,20 +1057,12 @@ def test_the_command_says_in_one_line_what_is_wrong_and_exits_1_for_the_users_fi
         assert done.returncode == exit_code and len(lines) == 1 and not done.stdout, done.stderr
 
 
-def heed_interrupts():
-    """For a child process: a shell's background job, which a test run may be, ignores them and passes that on."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_the_command_can_be_interrupted(commons, out):
     commons.add("first.jpg")
     commons.add("second.jpg", fault=["dripping"])
     arguments = ["commons", "relay", "--label", "relay", "--out", out, "--api", commons.api]
-    process = subprocess.Popen([sys.executable, "-m", "utils.capture", *arguments], cwd=ROOT, stderr=subprocess.PIPE,
-                               text=True, preexec_fn=heed_interrupts)
-    while len(commons.downloads()) < 2:
-        assert process.poll() is None
-        time.sleep(0.02)
+    process = processes.start("-m", "utils.capture", *arguments)
+    processes.wait_until(lambda: len(commons.downloads()) >= 2, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and "run the same command again" in errors and "Traceback" not in errors

@@ -3,18 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
+from tests import processes
 from utils import command_line
 from utils.paths import ROOT, TABLETOP
-
-
-def command(*arguments, **options):
-    return subprocess.Popen([sys.executable, "-m", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-                            # a shell's background job, which a test run may be, ignores interrupts
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
 
 @pytest.mark.parametrize("arguments, unbuffered", [
@@ -31,18 +25,20 @@ def test_a_reader_that_leaves_ends_a_command_without_a_word(tmp_path, arguments,
     reader, writer = os.pipe()
     os.close(reader)
     names = [tmp_path / name if name in ("few", "taken") else name for name in arguments]
-    process = command(*names, stdout=writer, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    process = processes.start("-m", *names, stdout=writer, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
     errors = process.communicate(timeout=60)[1]
     os.close(writer)
     assert "Traceback" not in errors and "Broken" not in errors and "Exception ignored" not in errors
 
 
 def test_ctrl_c_while_libraries_are_loaded_is_one_word():
-    process = command("utils.evaluate", "nothing.tflite", "nowhere", stdout=subprocess.PIPE)
-    time.sleep(0.5)  # the libraries of this command take longer
-    process.send_signal(signal.SIGINT)
-    errors = process.communicate(timeout=60)[1]
-    assert process.returncode != 0 and errors.strip() == "Interrupted."
+    process = processes.start("-X", "importtime", "-m", "utils.evaluate", "nothing.tflite", "nowhere")
+    for line in process.stderr:
+        if line.endswith("| utils\n"):  # the package is there, and its command's libraries come next
+            process.send_signal(signal.SIGINT)
+            break
+    said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert process.wait(60) != 0 and "".join(said).strip() == "Interrupted."
 
 
 def test_other_errors_and_other_broken_pipes_are_shown_as_ever():

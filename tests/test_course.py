@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import processes
 from tools import course
 from utils import photos
 from utils.paths import ROOT, TABLETOP
@@ -208,13 +209,8 @@ def test_without_photos_the_bundled_ones_are_used():
 def test_an_interruption_leaves_nothing_half_written(tmp_path):
     path = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
                     "import time; time.sleep(60)")
-    process = subprocess.Popen([sys.executable, "-m", "tools.course", str(path)], cwd=ROOT, text=True,
-                               stderr=subprocess.PIPE, env={**os.environ, "EXPORTED": str(tmp_path / "out")},
-                               # a shell's background job, which a test run may be, ignores interrupts
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    while not (tmp_path / "out" / "started").exists():
-        time.sleep(0.2)
-        assert process.poll() is None
+    process = processes.start("-m", "tools.course", path, env={**os.environ, "EXPORTED": str(tmp_path / "out")})
+    processes.wait_until((tmp_path / "out" / "started").exists, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and "Interrupted" in errors and "Traceback" not in errors
@@ -269,11 +265,8 @@ def test_a_second_course_in_the_same_folder_is_refused_and_one_in_another_folder
     slow = notebook(tmp_path, "01_a", "from utils.paths import exported; exported('started').touch()",
                     f"import time\nwhile not __import__('os').path.exists({str(tmp_path / 'go')!r}): time.sleep(0.1)")
     environment = {**os.environ, "EXPORTED": str(tmp_path / "out")}
-    process = subprocess.Popen([sys.executable, "-m", "tools.course", str(slow)], cwd=ROOT, text=True, env=environment,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    while not (tmp_path / "out" / "started").exists():
-        time.sleep(0.1)
-        assert process.poll() is None
+    process = processes.start("-m", "tools.course", slow, env=environment, stdout=subprocess.PIPE)
+    processes.wait_until((tmp_path / "out" / "started").exists, process)
     quick = notebook(tmp_path, "02_b", "1")
     refused = run(quick, EXPORTED=str(tmp_path / "out"))
     beside = run(quick, EXPORTED=str(tmp_path / "another"))

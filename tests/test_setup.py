@@ -11,11 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 
 import pytest
 
+from tests import processes
 from tools import setup as setup_tool
 from utils.paths import ROOT
 
@@ -178,9 +178,7 @@ def test_without_a_home_a_command_gets_one_that_it_can_write_to(clone, home):
 def test_an_interrupted_set_up_is_not_taken_as_done_and_the_next_completes_it(clone):
     process = subprocess.Popen(["sh", "tools/setup.sh", "3.11", ".venv"], cwd=clone, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True)
-    while not (clone / ".venv" / "pyvenv.cfg").exists():
-        time.sleep(0.01)
-        assert process.poll() is None
+    processes.wait_until((clone / ".venv" / "pyvenv.cfg").exists, process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130 and "interrupted" in errors and "Traceback" not in errors
@@ -293,9 +291,7 @@ def test_a_second_environment_is_a_kernel_of_the_first_and_not_of_the_user(ready
 
 def test_a_second_environment_that_was_interrupted_or_failed_is_not_taken_as_done(ready, second):
     process = second()
-    while not (ready / ".venv-second" / "pyvenv.cfg").exists():
-        time.sleep(0.01)
-        assert process.poll() is None
+    processes.wait_until((ready / ".venv-second" / "pyvenv.cfg").exists, process)
     assert "another set-up is at work" in one_sentence(finished(second()))
     process.send_signal(signal.SIGTERM)
     done = finished(process)

@@ -15,6 +15,7 @@ import pytest
 from studio import outlines, parts, scene
 from studio.__main__ import main, shard
 from studio.develop import develop, meter
+from tests import processes
 from utils.paths import ROOT
 
 COMMAND = """
@@ -43,10 +44,7 @@ def studio(out, during="pass"):
     """The studio's command on one session, with a Blender that writes the session's name in place of a picture and runs
     the statement ``during`` while it renders ``file``."""
     code = COMMAND.replace("DURING", during)
-    return subprocess.Popen([sys.executable, "-c", code, "--out", out, "--sessions", "relay-12"], cwd=ROOT, text=True,
-                            stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-                            # a shell's background job, which a test run may be, ignores interrupts
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    return processes.start("-c", code, "--out", out, "--sessions", "relay-12", stdout=subprocess.PIPE)
 
 
 @pytest.fixture
