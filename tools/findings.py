@@ -37,6 +37,8 @@ INSTRUCTIONS = {
     "SSE4.1": {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default", "TF_ENABLE_ONEDNN_OPTS": "0"},
     "bfloat16": {},  # what a processor with AVX512-BF16 or AMX does: FORCED makes oneDNN round so on any with AVX512
 }
+# As Linux calls them, the best first. Processors of very different kinds go by one name.
+FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX512", "avx2": "AVX2"}
 FORCED = {"02": "torch_recipe.bfloat16_is_faster = lambda: True", "05": "keras_recipe.has_bfloat16 = lambda: True"}
 IMPORTS = "from utils.findings import finding"  # in the cell after which code of our own is run
 # In the last cell of a spoilt notebook that is of interest.
@@ -111,11 +113,13 @@ def changed_copy(notebook, setting, folder):
 
 
 def processor():
-    """This computer's processor, in words."""
+    """This computer's processor, in words, with the instructions that training makes the most of."""
     try:
-        return re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())[1]
+        about = Path("/proc/cpuinfo").read_text()
+        name, flags = re.search(r"model name\s*:\s*(.+)", about)[1], re.search(r"flags\s*:\s*(.+)", about)[1].split()
     except (OSError, TypeError):
         return platform.processor() or platform.machine()
+    return f"{name}, {next((words for flag, words in FLAGS.items() if flag in flags), 'SSE')}"
 
 
 def run_chain(setting, notebooks):
