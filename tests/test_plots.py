@@ -108,13 +108,13 @@ def test_a_reliability_diagram_leaves_out_empty_bins():
     bins = np.array([np.nan, 0.75]), np.array([np.nan, 0.5]), np.array([0, 4])
     figure = plots.reliability_diagram(bins, bins, ("raw", "scaled"))
     assert [collection.get_offsets().tolist() for collection in figure.axes[0].collections] == [[[0.75, 0.5]]] * 2
-    assert {"raw", "scaled", "calibrated", "share of right answers"} <= set(drawn(figure))
+    assert {"raw", "scaled", "calibrated", "accuracy"} <= set(drawn(figure))
 
 
 def test_a_rejection_curve_marks_the_chosen_threshold_and_the_aims():
     figure = plots.rejection_curve({"test": ([1, 0.5], [0, 1])}, {"chosen": (0.9, 0.6)}, aims=(0.95, 0.8))
     assert figure.axes[0].lines[1].get_xydata().tolist() == [[0.9, 0.6]]
-    assert {"test", "chosen", "the aims", "right answers kept", "strangers turned away"} <= set(drawn(figure))
+    assert {"test", "chosen", "the aims", "correct predictions accepted", "unknown objects rejected"} <= set(drawn(figure))
 
 
 def test_shares_names_each_group_once():

@@ -210,7 +210,7 @@ def test_a_slide_that_runs_off_is_found(browser, pages):
 @in_chromium
 def test_in_chromium_a_formula_is_drawn_a_fragment_waits_and_the_speakers_view_opens(browser, tmp_path):
     cells = [prose("# 07 A course\n\n**At the end you have** a file."),
-             prose("## One\n\nOur $\\frac{1}{128} x - \\frac{127}{128}$ is one."), prose("Later.", "slide-fragment")]
+             prose("## One\n\nOur $\\frac{1}{128} x - \\frac{127}{128}$ is one."), prose("Later.", "fragment")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "07.ipynb")
     page, wrong = opened(browser, slides.make_slides(tmp_path / "07.ipynb", tmp_path)[0])
     page.keyboard.press("ArrowRight")

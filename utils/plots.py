@@ -207,29 +207,29 @@ def reliability_diagram(before, after, names=("before", "after")):
         filled = n > 0
         axis.scatter(confidence[filled], accuracy[filled], 12 + 400 * n[filled] / n.sum(), color=PALETTE[2 * i],
                      marker=MARKERS[i], alpha=0.8, label=names[i])
-    axis.set(xlabel="confidence: largest probability", ylabel="share of right answers", xlim=(0, 1.03), ylim=(0, 1.03))
+    axis.set(xlabel="confidence: largest probability", ylabel="accuracy", xlim=(0, 1.03), ylim=(0, 1.03))
     axis.grid(alpha=0.3)
     axis.legend()
     return figure
 
 
 def rejection_curve(curves, marked=None, aims=None):
-    """Strangers that are turned away against right answers that are kept, a line a score; up and to the right is
+    """Unknown objects rejected against correct predictions accepted, one line per score; up and to the right is
     better.
 
-    curves: {name: (kept, turned_away)}, arrays of 0..1, an entry a threshold; marked: {name: (kept, turned_away)},
-    single points such as the chosen threshold; aims: (kept, turned_away) of a corner to reach, drawn as dashed lines.
+    curves: {name: (accepted, rejected)}, arrays of 0..1, one entry per threshold; marked: {name: (accepted, rejected)},
+    single points such as the chosen threshold; aims: (accepted, rejected) of a corner to reach, drawn as dashed lines.
     """
     figure, axes = _figure(6.4, 4.2)
     axis = axes[0, 0]
-    for i, (name, (kept, away)) in enumerate(curves.items()):
-        axis.plot(kept, away, color=PALETTE[i], linestyle=("-", "--", "-.", ":")[i % 4], label=name)
-    for i, (name, (kept, away)) in enumerate((marked or {}).items()):
-        axis.plot(kept, away, MARKERS[i], color="black", markersize=8, linestyle="none", label=name)
+    for i, (name, (accepted, rejected)) in enumerate(curves.items()):
+        axis.plot(accepted, rejected, color=PALETTE[i], linestyle=("-", "--", "-.", ":")[i % 4], label=name)
+    for i, (name, (accepted, rejected)) in enumerate((marked or {}).items()):
+        axis.plot(accepted, rejected, MARKERS[i], color="black", markersize=8, linestyle="none", label=name)
     if aims:
         axis.axvline(aims[0], color="0.5", linestyle="--", linewidth=1)
         axis.axhline(aims[1], color="0.5", linestyle="--", linewidth=1, label="the aims")
-    axis.set(xlabel="right answers kept", ylabel="strangers turned away", xlim=(0.5, 1.01), ylim=(0, 1.01))
+    axis.set(xlabel="correct predictions accepted", ylabel="unknown objects rejected", xlim=(0.5, 1.01), ylim=(0, 1.01))
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     return figure

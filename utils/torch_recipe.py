@@ -141,15 +141,15 @@ def PhotoBlock(size=INPUT_SIZE):
     return TransformBlock(type_tfms=functools.partial(_kept_photo, size=size), batch_tfms=IntToFloatTensor)
 
 
-def dataloaders(folder, table, names, batch_size=BATCH_SIZE, size=INPUT_SIZE):
+def dataloaders(folder, table, names, batch_size=BATCH_SIZE, size=INPUT_SIZE, augmentation=AUGMENTATION):
     """Augmented batches for training and plain ones for validation, as fastai's DataLoaders: pictures (B, 3, H, W),
     classes (B,). Photographs are size x size pixels.
 
     table: a DataFrame with `file`, relative to the folder, `label`, and the truth values `is_valid`. names: the labels
-    in the order of the outputs. Raises photos.PhotoError.
+    in the order of the outputs. augmentation: keywords of fastai's aug_transforms. Raises photos.PhotoError.
     """
     block = DataBlock((PhotoBlock(size), CategoryBlock(vocab=names)), get_x=lambda row: folder / row["file"],
-                      get_y=ColReader("label"), splitter=ColSplitter(), batch_tfms=aug_transforms(**AUGMENTATION))
+                      get_y=ColReader("label"), splitter=ColSplitter(), batch_tfms=aug_transforms(**augmentation))
     return block.dataloaders(table, bs=batch_size, num_workers=0)
 
 
