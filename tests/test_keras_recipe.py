@@ -120,13 +120,22 @@ def test_training_learns_from_the_head_on_and_leaves_the_first_stages_alone(pict
     ({}, False),
 ])
 def test_bfloat16_is_for_processors_that_have_it(capabilities, expected):
-    assert recipe.has_bfloat16(capabilities) == expected
+    assert recipe.has_bfloat16(capabilities, {}) == expected
+
+
+@pytest.mark.parametrize("name, value, expected", [
+    ("TF_ENABLE_ONEDNN_OPTS", "0", False), ("TF_ENABLE_ONEDNN_OPTS", "1", True), ("ONEDNN_MAX_CPU_ISA", "AVX2", False),
+    ("ONEDNN_MAX_CPU_ISA", "avx512_core", False), ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_BF16", True),
+    ("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_AMX", True), ("ONEDNN_MAX_CPU_ISA", "ALL", True),
+])
+def test_no_bfloat16_where_onednn_is_off_or_held_to_older_instructions(name, value, expected):
+    assert recipe.has_bfloat16({"amx_bf16": True}, {name: value}) == expected
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="the system describes its CPU elsewhere")
 def test_this_processor_is_known_as_the_system_describes_it():
     flags = re.findall(r"^flags\s*:(.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    assert recipe.has_bfloat16() == bool({"avx512_bf16", "amx_bf16"} & set(" ".join(flags).split()))
+    assert recipe.has_bfloat16(environment={}) == bool({"avx512_bf16", "amx_bf16"} & set(" ".join(flags).split()))
 
 
 def test_convolutions_compute_in_bfloat16_where_asked_and_in_float32_afterwards():

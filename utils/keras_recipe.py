@@ -8,6 +8,7 @@ with fewer (`python -m tools.bench busy`), because they do not wait for one anot
 """
 import contextlib
 import math
+import os
 from dataclasses import dataclass
 
 import keras
@@ -244,14 +245,18 @@ def freeze_before(model, first):
         layer.trainable = index >= names.index(first) and not isinstance(layer, keras.layers.DepthwiseConv2D)
 
 
-def has_bfloat16(capabilities=None):
-    """Whether a CPU multiplies bfloat16 numbers itself: others are slower with them, or oneDNN refuses.
+def has_bfloat16(capabilities=None, environment=os.environ):
+    """Whether TensorFlow multiplies bfloat16 numbers with instructions made for them: without, they are slower than
+    float32, or oneDNN refuses.
 
     capabilities: {name: whether it has it}; by default those of this CPU, from PyTorch, because TensorFlow does not
-    publish them.
+    publish them. environment: in it, oneDNN may be switched off or held to older instructions.
     """
     capabilities = torch.cpu.get_capabilities() if capabilities is None else capabilities
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    limit = environment.get("ONEDNN_MAX_CPU_ISA", "ALL").upper()
+    is_held = environment.get("TF_ENABLE_ONEDNN_OPTS") == "0" or limit not in ("ALL", "DEFAULT") and (
+        "BF16" not in limit and "AMX" not in limit and "FP16" not in limit)
+    return not is_held and any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 @contextlib.contextmanager
