@@ -1,6 +1,6 @@
 # `make` alone tells what there is. The work is done in tools/ and utils/.
 .DEFAULT_GOAL := help
-.PHONY: help setup course refresh test lab slides demo render bench findings check-pins clean
+.PHONY: help setup course refresh test lint lab slides demo render bench findings check-pins clean
 
 # PyPI has a package called utils, too: this folder comes first, for the kernels as well.
 export PYTHONPATH := $(CURDIR)
@@ -17,6 +17,7 @@ help:
 	@echo "make course               run the notebooks in order, into exported/"
 	@echo "make course PHOTOS=DIR    the same on your own photographs: one folder a class"
 	@echo "make test                 unit tests, then every notebook, its outputs compared with the stored ones"
+	@echo "make lint                 style, spelling, types, and the metadata of notebooks"
 	@echo "make refresh              run the notebooks in order, and store their outputs in notebooks/, to commit"
 	@echo "make refresh NOTEBOOK=F   the same for one of them"
 	@echo "make lab                  open the notebooks in Jupyter Lab"
@@ -69,11 +70,13 @@ bench: setup
 findings: setup
 	@.venv/bin/python -m tools.findings $(ARGS)
 
+# What has text in it that somebody wrote.
+TEXT := $(wildcard *.md *.toml) .github coreml-runtime data/README.md exported/README.md ios notebooks studio tests tools utils web/README.md
 lint: setup
 	@.venv/bin/ruff check .
-	@.venv/bin/codespell $$(git ls-files "*.md" "*.py" "*.toml" "*.yml" "*.swift")
+	@.venv/bin/codespell $(TEXT)
 	@.venv/bin/mypy --config-file coreml-runtime/pyproject.toml coreml-runtime/src
-	@.venv/bin/end-of-file-fixer $$(git ls-files "*.md" "*.py" "*.toml" "*.yml" "*.ipynb")
+	@.venv/bin/end-of-file-fixer $$(find $(TEXT) -name "*.py" -o -name "*.md" -o -name "*.toml" -o -name "*.yml" -o -name "*.ipynb")
 	@.venv/bin/nbstripout --verify --keep-output --keep-count --keep-id notebooks/*.ipynb
 
 check-pins: setup
