@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import recurrent
+
 TORCH_DTYPES = {"fp16": torch.float32, "fp32": torch.float32, "fp64": torch.float32, "bool": torch.bool} | {
     name: torch.int32 for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")}
 """What holds each of MIL's types here."""
@@ -355,6 +357,68 @@ def einsum(values: list[Tensor], equation: str) -> Tensor:
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None) -> Tensor:
     """`query` [..., L, E], `key` [..., S, E], `value` [..., S, V] and `attn_mask` [..., L, S]: [..., L, V]."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask)
+
+
+# ---- recurrent -------------------------------------------------------------------------------------------------------
+
+def _in_order(x: Tensor, direction: str) -> Tensor:
+    """A sequence [steps, ...] in the order in which it is read."""
+    return x.flip(0) if direction == "reverse" else x
+
+
+def _steps(sequence: Tensor, output_sequence: bool) -> Tensor:
+    """All steps, [steps, batch, H], or the last one, [1, batch, H]."""
+    return sequence if output_sequence else sequence[-1:]
+
+
+@operator
+def rnn(x: Tensor, initial_h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None = None,
+        direction: str = "forward", output_sequence: bool = False, activation: str = "tanh") -> tuple[Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last state [batch, H], as `recurrent.rnn`.
+
+    With `direction` reverse, here and below, `x` is read from its end, and the steps come in that order.
+    """
+    sequence, h = recurrent.rnn(_in_order(x, direction), initial_h, weight_ih, weight_hh, bias,
+                                recurrent.ACTIVATIONS[activation.lower()])
+    return _steps(sequence, output_sequence), h
+
+
+@operator
+def gru(x: Tensor, initial_h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None = None,
+        direction: str = "forward", output_sequence: bool = False, recurrent_activation: str = "sigmoid",
+        activation: str = "tanh", reset_after: bool = False, input_bias: Tensor | None = None
+        ) -> tuple[Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last state [batch, H], as `recurrent.gru`."""
+    activations = [recurrent.ACTIVATIONS[name.lower()] for name in (recurrent_activation, activation)]
+    sequence, h = recurrent.gru(_in_order(x, direction), initial_h, weight_ih, weight_hh, bias, input_bias, activations,
+                                reset_after)
+    return _steps(sequence, output_sequence), h
+
+
+@operator
+def lstm(x: Tensor, initial_h: Tensor, initial_c: Tensor, weight_ih: Tensor, weight_hh: Tensor,
+         bias: Tensor | None = None, peephole: Tensor | None = None, weight_ih_back: Tensor | None = None,
+         weight_hh_back: Tensor | None = None, bias_back: Tensor | None = None, peephole_back: Tensor | None = None,
+         direction: str = "forward", output_sequence: bool = False, recurrent_activation: str = "sigmoid",
+         cell_activation: str = "tanh", activation: str = "tanh", clip: float = math.inf
+         ) -> tuple[Tensor, Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last states h and c [batch, H], as `recurrent.lstm`.
+
+    With `direction` bidirectional each is twice as long: the second half reads `x` from its end, with the weights
+    `..._back`, and its steps are in the order of `x`.
+    """
+    activations = [recurrent.ACTIVATIONS[name.lower()]
+                   for name in (recurrent_activation, cell_activation, activation)]
+    if direction != "bidirectional":
+        sequence, h, c = recurrent.lstm(_in_order(x, direction), initial_h, initial_c, weight_ih, weight_hh, bias,
+                                        peephole, activations, clip)
+        return _steps(sequence, output_sequence), h, c
+    (h, h_back), (c, c_back) = initial_h.chunk(2, -1), initial_c.chunk(2, -1)
+    forward = recurrent.lstm(x, h, c, weight_ih, weight_hh, bias, peephole, activations, clip)
+    backward = recurrent.lstm(x.flip(0), h_back, c_back, typing.cast(Tensor, weight_ih_back),
+                              typing.cast(Tensor, weight_hh_back), bias_back, peephole_back, activations, clip)
+    h, c = (torch.cat(states, -1) for states in zip(forward[1:], backward[1:]))
+    return torch.cat([forward[0], backward[0].flip(0)], -1) if output_sequence else h[None], h, c
 
 
 # ---- reductions ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import nn_layers, onednn
+from . import nn_layers, nn_recurrent, onednn
 from .errors import ModelFileError, ModelRunError, UnknownOperator, quoted
 from .interpreter import Interpreter, Node
 from .mil_ops import Operator
@@ -268,7 +268,9 @@ class NeuralNetwork(Interpreter):
                                       f"and the runtime computes it from {len(known.inputs)}; convert the model "
                                       f"without it")
             try:
-                arguments = layer_arguments(kind, getattr(layer, kind))
+                arguments = (nn_recurrent.READERS[kind](getattr(layer, kind), decode_weights)
+                             | {"outputs": len(layer.output)} if kind in nn_recurrent.READERS
+                             else layer_arguments(kind, getattr(layer, kind)))
             except UnknownOperator as error:
                 raise UnknownOperator(f"{self.file}: {error}") from None
             except ValueError as error:
