@@ -11,13 +11,16 @@ from pathlib import Path
 import coreml_runtime
 import numpy as np
 import pytest
+import test_control_flow
 import test_ml_program
 import test_recurrent
+import test_state
 import torch
 from coreml_runtime import InputError, ModelFileError, UnknownOperator, onednn
 from coreml_runtime.__main__ import main
 from coreml_runtime.imports import import_coremltools
 from coreml_runtime.mil_ops import OPERATORS
+from coreml_runtime.ml_program import WITH_BLOCKS
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -1090,12 +1093,11 @@ def operator_table(folder: Path) -> str:
     found["Keras"] |= operators(convert_keras(folder, "float32"))
     found["PyTorch"] |= set(test_ml_program.ONE_LINERS)
     found["TensorFlow"] = set(test_ml_program.TENSORFLOW_ONE_LINERS)
-    found["definition"] |= {"cond"}  # test_a_choice_runs_one_branch_with_the_values_around_it
-    for module in (test_recurrent,):
+    for module in (test_recurrent, test_control_flow, test_state):
         found = {source: names | module.COMPARED.get(source, set()) for source, names in found.items()}
     sources = ("PyTorch", "Keras", "TensorFlow", "definition")
     rows = [f"| `{name}` | {', '.join(source for source in sources if name in found[source])} |"
-            for name in sorted({*OPERATORS, "cond"})]
+            for name in sorted({*OPERATORS, *WITH_BLOCKS})]
     return "\n".join(["| operator | compared with |", "| --- | --- |", *rows])
 
 

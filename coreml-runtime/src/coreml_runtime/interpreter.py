@@ -87,14 +87,15 @@ class Interpreter:
         return {}
 
     @torch.inference_mode()
-    def run(self, inputs: Mapping[str, Tensor], until: Until | None = None, observe: Observe | None = None
+    def run(self, inputs: Mapping[str, Any], until: Until | None = None, observe: Observe | None = None
             ) -> dict[str, Any]:
         """The outputs, by name.
 
         Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
 
         Args:
-            inputs: float32 or int32 tensors by name, as `ImageInput.to_tensor` and `ArrayInput.to_tensor` make them.
+            inputs: float32 or int32 tensors by name, as `ImageInput.to_tensor` and `ArrayInput.to_tensor` make them;
+                of a model with state also the `cells` of a `State`, without which the state is zeros.
             until: asked with each operation and the values known before it. At the first True the run stops, that
                 operation is not computed, and these values are returned by name in place of the outputs; those that
                 no later operation needs are gone.
@@ -177,7 +178,7 @@ class Interpreter:
         for values in alone:
             _free(node, values)
 
-    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The values known before the first operation: constants and inputs."""
         return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
 

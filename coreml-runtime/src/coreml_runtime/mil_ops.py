@@ -23,6 +23,13 @@ TORCH_DTYPES = {"fp16": torch.float32, "fp32": torch.float32, "fp64": torch.floa
 """What holds each of MIL's types here."""
 
 
+@dataclass
+class StateCell:
+    """A value that a model with state keeps from one prediction to the next, in place of an input."""
+
+    value: Tensor
+
+
 @dataclass(frozen=True)
 class Operator:
     """A Core ML operator: the function that computes it, its keywords, and which of these are tensors."""
@@ -40,7 +47,7 @@ def operator(compute: Callable) -> Callable:
     """Enter `compute` into `OPERATORS` under its own name."""
     hints = typing.get_type_hints(compute)
     keywords = frozenset(inspect.signature(compute).parameters)
-    tensors = frozenset(k for k in keywords if hints[k] in (Tensor, Tensor | None, list[Tensor]))
+    tensors = frozenset(k for k in keywords if hints[k] in (Tensor, Tensor | None, list[Tensor], StateCell))
     OPERATORS[compute.__name__] = Operator(compute, keywords, tensors)
     return compute
 
@@ -782,6 +789,80 @@ def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value:
 def non_zero(x: Tensor) -> Tensor:
     """The coordinates of the elements that are not 0, one in a row."""
     return torch.nonzero(x).int()
+
+
+# ---- lists: Python lists of tensors of one shape, None where nothing was written yet ---------------------------------
+
+def _longer(ls: list[Tensor | None], length: int) -> list[Tensor | None]:
+    """A copy of a list with room for `length` elements at least."""
+    return [*ls, *[None] * (length - len(ls))]
+
+
+def _elements(ls: list[Tensor | None]) -> list[Tensor]:
+    """A list with zeros where nothing was written. Raises ValueError where the shape of these is not known."""
+    known = next((element for element in ls if element is not None), None)
+    if known is None:
+        raise ValueError("nothing was written to the list")
+    return [torch.zeros_like(known) if element is None else element for element in ls]
+
+
+@operator
+def make_list(elem_shape: list[int] | list[str], init_length: int = 1, dynamic_length: bool = True,
+              dtype: str = "fp32") -> list[Tensor | None]:
+    """A list of `init_length` tensors of `elem_shape`, zeros. A name in that shape is a size known only later."""
+    if any(isinstance(n, str) for n in elem_shape):
+        return [None] * init_length
+    return [torch.zeros(typing.cast(list[int], elem_shape), dtype=TORCH_DTYPES[dtype])] * init_length
+
+
+@operator
+def list_length(ls: list[Tensor]) -> Tensor:
+    return torch.tensor(len(ls), dtype=torch.int32)
+
+
+@operator
+def list_write(ls: list[Tensor], index: Tensor, value: Tensor) -> list[Tensor | None]:
+    """`ls` with `value` at `index`; it grows where it is too short."""
+    place = int(index)
+    written = _longer(list(ls), place + 1)
+    written[place] = value
+    return written
+
+
+@operator
+def list_read(ls: list[Tensor], index: Tensor) -> Tensor:
+    return _elements(list(ls))[int(index)]
+
+
+@operator
+def list_gather(ls: list[Tensor], indices: Tensor) -> Tensor:
+    """The elements of `ls` at `indices` [n], stacked: [n, ...]."""
+    elements = _elements(list(ls))
+    return torch.stack([elements[i] for i in indices.tolist()])
+
+
+@operator
+def list_scatter(ls: list[Tensor], indices: Tensor, value: Tensor) -> list[Tensor | None]:
+    """`ls` with the slices of `value` [n, ...] at `indices` [n]; it grows where it is too short."""
+    places = indices.tolist()
+    written = _longer(list(ls), max(places, default=-1) + 1)
+    for place, element in zip(places, value, strict=True):
+        written[place] = element
+    return written
+
+
+# ---- state -----------------------------------------------------------------------------------------------------------
+
+@operator
+def read_state(input: StateCell) -> Tensor:
+    return input.value
+
+
+@operator
+def coreml_update_state(state: StateCell, value: Tensor) -> Tensor:
+    """Keep `value`, and give it back. coremltools writes it as `write_state` and `read_state`."""
+    state.value = value
+    return value
 
 
 # ---- resizing --------------------------------------------------------------------------------------------------------

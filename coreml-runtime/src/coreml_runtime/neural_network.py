@@ -224,7 +224,7 @@ class NeuralNetwork(Interpreter):
         axis = self.batch_axis if value.ndim > self.batch_axis else 0
         return [value] if self._has_arrays else value.split(1, axis)
 
-    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         return super()._start({name: self._tensor(name, x) for name, x in inputs.items()})
 
     def _tensor(self, name: str, x: Tensor) -> Tensor:
