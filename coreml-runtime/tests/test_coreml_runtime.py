@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import test_control_flow
 import test_ml_program
+import test_more_operators
 import test_recurrent
 import test_state
 import torch
@@ -1093,7 +1094,7 @@ def operator_table(folder: Path) -> str:
     found["Keras"] |= operators(convert_keras(folder, "float32"))
     found["PyTorch"] |= set(test_ml_program.ONE_LINERS)
     found["TensorFlow"] = set(test_ml_program.TENSORFLOW_ONE_LINERS)
-    for module in (test_recurrent, test_control_flow, test_state):
+    for module in (test_recurrent, test_control_flow, test_state, test_more_operators):
         found = {source: names | module.COMPARED.get(source, set()) for source, names in found.items()}
     sources = ("PyTorch", "Keras", "TensorFlow", "definition")
     rows = [f"| `{name}` | {', '.join(source for source in sources if name in found[source])} |"

@@ -11,6 +11,7 @@ import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -592,6 +593,25 @@ def reverse(x: Tensor, axes: list[int] | None = None) -> Tensor:
 
 
 @operator
+def reverse_sequence(x: Tensor, lengths: Tensor, seq_axis: int = 0, batch_axis: int = 0) -> Tensor:
+    """`x` with the first `lengths[i]` elements along `seq_axis` turned around, in slice i along `batch_axis`."""
+    seq_axis, batch_axis = seq_axis % x.ndim, batch_axis % x.ndim
+    steps, length = torch.arange(x.shape[seq_axis]), lengths.long()[:, None]
+    places = torch.where(steps < length, length - 1 - steps, steps)  # [batch, steps]
+    shape = [x.shape[axis] if axis in (seq_axis, batch_axis) else 1 for axis in range(x.ndim)]
+    places = places if batch_axis < seq_axis else places.T
+    return torch.take_along_dim(x, places.reshape(shape), seq_axis)
+
+
+@operator
+def reshape_like(x: Tensor, ref_tensors: list[Tensor], begins: list[int], ends: list[int], end_masks: list[bool]
+                 ) -> Tensor:
+    """`x` in the sizes of each reference from its axis `begins` on, up to `ends` or (`end_masks`) to its last."""
+    return x.reshape([n for reference, begin, end, is_open in zip(ref_tensors, begins, ends, end_masks)
+                      for n in reference.shape[begin:None if is_open else end]])
+
+
+@operator
 def slice_by_index(x: Tensor, begin: list[int], end: list[int], stride: list[int] | None = None,
                    begin_mask: list[bool] | None = None, end_mask: list[bool] | None = None,
                    squeeze_mask: list[bool] | None = None) -> Tensor:
@@ -785,6 +805,38 @@ def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value:
     return values if values.is_floating_point() else values.int()
 
 
+def _generator(seed: int) -> torch.Generator | None:
+    """What random numbers come from: a `seed` of 0 or more gives the same ones in every run, -1 others each time."""
+    return torch.Generator().manual_seed(seed) if seed >= 0 else None
+
+
+@operator
+def random_normal(shape: list[int], mean: float = 0.0, stddev: float = 1.0, seed: int = -1) -> Tensor:
+    """Normally distributed numbers. Core ML's have this distribution too, but are not these; so below."""
+    return torch.randn(shape, generator=_generator(seed)) * stddev + mean
+
+
+@operator
+def random_uniform(shape: list[int], low: float = 0.0, high: float = 1.0, seed: int = -1) -> Tensor:
+    """Numbers between `low` and `high`, which is excluded."""
+    return torch.rand(shape, generator=_generator(seed)) * (high - low) + low
+
+
+@operator
+def random_bernoulli(shape: list[int], prob: float = 0.5, seed: int = -1) -> Tensor:
+    """Ones with probability `prob`, else zeros."""
+    return (torch.rand(shape, generator=_generator(seed)) < prob).float()
+
+
+@operator
+def random_categorical(x: Tensor, mode: str = "logits", size: int = 1, seed: int = -1) -> Tensor:
+    """`size` classes drawn with replacement for each row of logits or (`mode` probs) probabilities `x` [..., C]:
+    [..., size], as floats."""
+    probabilities = torch.softmax(x, -1) if mode == "logits" else x
+    rows = probabilities.reshape(-1, x.shape[-1])
+    return rows.multinomial(size, True, generator=_generator(seed)).float().reshape(*x.shape[:-1], size)
+
+
 @operator
 def non_zero(x: Tensor) -> Tensor:
     """The coordinates of the elements that are not 0, one in a row."""
@@ -942,6 +994,94 @@ def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: s
     return x
 
 
+def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+    """The first and the last (row, column) of `boxes` [N, 4], [N, 2] each, by the four modes of `crop_resize`.
+
+    A box given by its centre reaches half its size to either side.
+    """
+    one, other = boxes.split(2, -1)
+    if mode.endswith("WIDTH_FIRST"):
+        one, other = one.flip(-1), other.flip(-1)
+    return (one - other / 2, one + other / 2) if mode.startswith("CENTER_SIZE") else (one, other)
+
+
+def _box_points(first: Tensor, last: Tensor, target: int, sampling_mode: str) -> Tensor:
+    """Where each of `target` samples lies between `first` and `last` [N]: [N, target]. The grid is that of `_grid` on
+    an axis of last - first + 1 pixels; a box whose ends are swapped is read backwards."""
+    i, extent = torch.arange(target, dtype=torch.float32), (last - first)[:, None]
+    match sampling_mode:
+        case "ALIGN_CORNERS" if target == 1:
+            points = i + extent / 2
+        case "STRICT_ALIGN_CORNERS" | "ALIGN_CORNERS":
+            points = i * (extent / max(target - 1, 1))
+        case "UNALIGN_CORNERS":
+            points = (i + 0.5) * ((extent + 1) / target) - 0.5
+        case "OFFSET_CORNERS":
+            points = (i + 0.5) * (extent.clamp(min=1) / target)
+        case _:  # DEFAULT
+            points = i * ((extent + 1) / target)
+    return first[:, None] + points.clamp(extent.clamp(max=0), extent.clamp(min=0))
+
+
+EDGE = 1e-4
+"""How far beyond the outermost pixels, in pixels, a point may come to lie by rounding."""
+
+
+def _sampled(images: Tensor, rows: Tensor, columns: Tensor, pad_value: float) -> Tensor:
+    """`images` [N, C, H, W] at fractional `rows` [N, h] and `columns` [N, w], linearly between pixels: [N, C, h, w]. A
+    point beyond the outermost pixels is `pad_value`."""
+    height, width = images.shape[-2:]
+    beyond = [(points < -EDGE) | (points > size - 1 + EDGE) for points, size in ((rows, height), (columns, width))]
+    outside = beyond[0][:, :, None] | beyond[1][:, None]
+    batch = torch.arange(len(images))[:, None, None]
+
+    def line(row: Tensor) -> Tensor:  # along the columns, [N, h, w, C]
+        left = columns.floor().long().clamp(0, width - 1)
+        one, other = (images[batch, :, row[:, :, None], column[:, None]]
+                      for column in (left, (left + 1).clamp(max=width - 1)))
+        return torch.lerp(one, other, (columns - left)[:, None, :, None])
+
+    top = rows.floor().long().clamp(0, height - 1)
+    values = torch.lerp(line(top), line((top + 1).clamp(max=height - 1)), (rows - top)[:, :, None, None])
+    return torch.where(outside[..., None], pad_value, values).permute(0, 3, 1, 2)
+
+
+def crop_boxes(x: Tensor, boxes: Tensor, box_indices: Tensor, target: tuple[int, int], normalized: bool, scale: float,
+               box_mode: str, sampling_mode: str, pad_value: float) -> Tensor:
+    """The part of `x[box_indices[i]]` [C, H, W] in each of `boxes` [N, 4], resized to `target` (height, width):
+    [N, C, height, width]."""
+    sizes = torch.tensor(x.shape[-2:]) - 1 if normalized else torch.ones(2)
+    first, last = (corner * sizes * scale for corner in _corners(boxes.float(), box_mode))
+    rows, columns = (_box_points(first[:, axis], last[:, axis], target[axis], sampling_mode) for axis in (0, 1))
+    return _sampled(x[box_indices.long()], rows, columns, pad_value)
+
+
+def crop_all(x: Tensor, roi: Tensor, *options: Any) -> Tensor:
+    """`crop_boxes` for `roi` [N, 1, 4, 1, 1], each box in every image, or [N, 1, 5, 1, 1], where the image's place
+    comes first: [N, B or 1, C, height, width]. `options` are those of `crop_boxes` after the places."""
+    boxes = roi.reshape(len(roi), -1)
+    if boxes.shape[1] == 5:
+        return crop_boxes(x, boxes[:, 1:], boxes[:, 0], *options)[:, None]
+    pictures = torch.arange(len(x)).repeat(len(boxes))
+    crops = crop_boxes(x, boxes.repeat_interleave(len(x), 0), pictures, *options)
+    return crops.reshape(len(boxes), len(x), *crops.shape[1:])
+
+
+@operator
+def crop_resize(x: Tensor, roi: Tensor | None = None, boxes: Tensor | None = None, box_indices: Tensor | None = None,
+                target_height: int = 1, target_width: int = 1, normalized_coordinates: bool = False,
+                spatial_scale: float = 1.0, box_coordinate_mode: str = "CORNERS_HEIGHT_FIRST",
+                sampling_mode: str = "DEFAULT", pad_value: float = 0.0) -> Tensor:
+    """Parts of `x` [B, C, H, W] resized: for `boxes` [N, 4], from iOS 17 on, [N, C, target_height, target_width]; for
+    `roi` before, as `crop_all`."""
+    options = ((target_height, target_width), normalized_coordinates, spatial_scale, box_coordinate_mode, sampling_mode,
+               pad_value)
+    if boxes is None:
+        return crop_all(x, typing.cast(Tensor, roi), *options)
+    places = torch.arange(len(boxes)) if box_indices is None else box_indices
+    return crop_boxes(x, boxes, places, *options)
+
+
 @operator
 def resample(x: Tensor, coordinates: Tensor, sampling_mode: str, padding_mode: str, padding_value: float,
              coordinates_mode: str, align_corners: bool) -> Tensor:
@@ -967,6 +1107,74 @@ def affine(x: Tensor, transform_matrix: Tensor, output_height: int, output_width
     matrix = transform_matrix.reshape(-1, 2, 3).expand(len(x), 2, 3)
     grid = F.affine_grid(matrix, [len(x), x.shape[1], output_height, output_width], align_corners)
     return resample(x, grid, sampling_mode, padding_mode, padding_value, coordinates_mode, align_corners)
+
+
+# ---- detection -------------------------------------------------------------------------------------------------------
+
+def _overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """The intersection over the union of a box [4] and each of `boxes` [N, 4], (x, y, width, height) each with the
+    centre's x and y: [N], 0 where both are empty."""
+    low = torch.maximum(box[:2] - box[2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
+    high = torch.minimum(box[:2] + box[2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
+    shared = (high - low).clamp(min=0).prod(-1)
+    union = box[2:].prod() + boxes[:, 2:].prod(-1) - shared
+    return torch.where(union > 0, shared / union, 0)
+
+
+def suppressed(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, max_boxes: int,
+               per_class: bool) -> list[int]:
+    """Which of `boxes` [N, 4] with `scores` [N, K] are kept, the best first.
+
+    A box counts with its best class. One whose score is not above `score_threshold` is dropped, and so is one that
+    overlaps a better one (`per_class`: of its class) by more than `iou_threshold`. If none is left the best one is
+    kept: so do the tests with which coremltools checks Core ML
+    (coremltools/converters/mil/mil/ops/tests/iOS14/test_tensor_operation.py).
+    """
+    best, classes = scores.max(-1)
+    order = torch.argsort(best, descending=True, stable=True)
+    candidates = order[best[order] > score_threshold]
+    kept: list[int] = []
+    while len(candidates) and len(kept) < max_boxes:
+        chosen = int(candidates[0])
+        kept.append(chosen)
+        covered = _overlaps(boxes[chosen], boxes[candidates]) > iou_threshold
+        covered = covered & (classes[candidates] == classes[chosen]) if per_class else covered
+        covered[0] = True
+        candidates = candidates[~covered]
+    return kept or order[:1].tolist()
+
+
+def _filled(values: Tensor, length: int, value: float) -> Tensor:
+    """`values` [n, ...] with `value` behind, [length, ...]."""
+    return torch.cat([values, values.new_full((length - len(values), *values.shape[1:]), value)])
+
+
+def suppress(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, max_boxes: int,
+             per_class: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`suppressed` for `boxes` [n, N, 4] and `scores` [n, N, K]: the boxes kept, [n, max_boxes, 4], their scores,
+    [n, max_boxes, K], their places, [n, max_boxes], and how many they are, [n]. What is missing to `max_boxes` is 0, in
+    the places -1."""
+    answers = []
+    for one, its_scores in zip(boxes, scores):
+        kept = torch.tensor(suppressed(one, its_scores, iou_threshold, score_threshold, max_boxes, per_class),
+                            dtype=torch.int32)
+        answers.append((_filled(one[kept.long()], max_boxes, 0), _filled(its_scores[kept.long()], max_boxes, 0),
+                        _filled(kept, max_boxes, -1), torch.tensor(len(kept), dtype=torch.int32)))
+    kept_boxes, kept_scores, places, counts = map(torch.stack, zip(*answers))
+    return kept_boxes, kept_scores, places, counts
+
+
+@operator
+def non_maximum_suppression(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int,
+                            score_threshold: float | None = None, per_class_suppression: bool = False
+                            ) -> tuple[Tensor, ...]:
+    """`suppress`. From iOS 17 on there is no `score_threshold`, the places of the boxes are the last axis of `boxes`
+    [n, 4, N], of `scores` [n, K, N] and of what comes back, and their number does not."""
+    if score_threshold is not None:
+        return suppress(boxes, scores, iou_threshold, score_threshold, max_boxes, per_class_suppression)
+    kept, kept_scores, places, _ = suppress(boxes.mT, scores.mT, iou_threshold, -math.inf, max_boxes,
+                                            per_class_suppression)
+    return kept.mT, kept_scores.mT, places
 
 
 # ---- quantized activations and the classifier ------------------------------------------------------------------------

@@ -192,6 +192,9 @@ class MLProgram(Interpreter):
     def _reference(self, var: Any) -> str:
         return self._constant(var) if _is_known(var) else var.name
 
+    def _has_constant_weights(self, conv: Node) -> bool:
+        return all(name in self.constants for keyword, name in conv.tensors.items() if keyword != "x")
+
     def _pack_convolutions(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Replace convolutions of images by `onednn.PackedConv`, with the activation where nothing else reads the sum.
 
@@ -205,7 +208,7 @@ class MLProgram(Interpreter):
             if node in fused:
                 continue
             shape = shapes.get(node.name, ())
-            if len(shape) == 4 and all(isinstance(n, int) for n in shape):
+            if len(shape) == 4 and all(isinstance(n, int) for n in shape) and self._has_constant_weights(node):
                 arguments: dict[str, Any] = node.parameters | {
                     keyword: self.constants[str(name)] for keyword, name in node.tensors.items() if keyword != "x"}
                 conv = onednn.PackedConv(input_shape=shape, **arguments)
