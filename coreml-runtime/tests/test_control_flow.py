@@ -1,17 +1,19 @@
-"""Loops, choices and lists of ML Programs against PyTorch, Keras and Python."""
+"""Loops, choices and lists of ML Programs and neural networks against PyTorch, TensorFlow and Python."""
 
 import coreml_runtime
 import coreml_runtime.information
 import numpy as np
 import pytest
+import test_neural_network
 import torch
-from coreml_runtime import ModelRunError, ml_program
+from coreml_runtime import ModelFileError, ModelRunError, ml_program, neural_network, nn_control
 from coreml_runtime.imports import import_coremltools
 from coreml_runtime.ml_program import MLProgram
 from torch import nn
 
 ct = import_coremltools()
 mb = ct.converters.mil.Builder
+NeuralNetworkBuilder = ct.models.neural_network.NeuralNetworkBuilder
 
 COMPARED = {
     "PyTorch": {"while_loop", "cond"},
@@ -20,7 +22,7 @@ COMPARED = {
                    "list_scatter"}}
 """The operators that the tests here compare, by what with."""
 
-LAYERS_COMPARED: set[str] = set()
+LAYERS_COMPARED = {"branch", "loop", "loopBreak", "loopContinue", "copy"}
 """The layers that the tests here compare with their definition."""
 
 TOLERANCE = {"float32": 1e-5, "float16": 1e-2}
@@ -225,3 +227,126 @@ def test_an_element_of_unknown_shape_that_was_not_written_is_told():
 
     with pytest.raises(ModelRunError, match="the list_read 'nothing' cannot be .*nothing was written to the list"):
         run(program, x=VECTOR)
+
+
+# ---- neural networks -------------------------------------------------------------------------------------------------
+
+def inside(network):
+    """A builder for a network in a layer."""
+    return NeuralNetworkBuilder(nn_spec=network, disable_rank5_shape_mapping=True)
+
+
+def constant(built, name, value):
+    built.add_load_constant_nd(name, name, np.float32([value]), (1,))
+
+
+def counted(condition=None, rounds=None, count=None):
+    """A network that doubles x in a loop; the body's builder comes with it."""
+    built = test_neural_network.builder(["y"], exact=True, x=(1,), limit=(1,), n=(1,))
+    built.add_copy("start", "x", "y")
+    layer = built.add_loop("loop", input_name=count, condition=condition, max_iterations=rounds)
+    body = inside(layer.loop.bodyNetwork)
+    body.add_elementwise("double", ["y"], "doubled", "MULTIPLY", alpha=2.0)
+    body.add_copy("keep", "doubled", "y")
+    if condition:
+        inside(layer.loop.conditionNetwork).add_less_than("compare", ["y", "limit"], condition)
+    return built, body
+
+
+def doubled(built, x=1.0, limit=0.0, n=0.0):
+    return test_neural_network.run(built, x=np.float32([x]), limit=np.float32([limit]), n=np.float32([n]))["y"].item()
+
+
+def test_a_loop_of_a_network_runs_so_many_rounds():
+    assert doubled(counted(rounds=3)[0], x=1.5) == 12
+    assert doubled(counted()[0], x=1.5) == 1.5
+    built, _ = counted(rounds=3, count="n")
+    assert [doubled(built, n=n) for n in (0, 1, 5)] == [1, 2, 32]
+
+
+def test_a_loop_of_a_network_runs_while_its_condition_holds():
+    built, _ = counted(condition="go on")
+    assert [doubled(built, x=x, limit=100) for x in (1, 7, 200)] == [128, 112, 200]
+    built, _ = counted(condition="go on", rounds=2)
+    assert [doubled(built, x=x, limit=100) for x in (1, 60, 200)] == [4, 120, 200]
+
+
+@pytest.mark.parametrize("kind, expected", [("loop_break", 16), ("loop_continue", 128)])
+def test_a_round_may_be_ended_from_a_choice_inside_it(kind, expected):
+    """From 16 on: break ends the loop; continue only leaves out what comes after, here counting by tens."""
+    built, body = counted(rounds=7)
+    body.add_greater_than("large", ["y"], "is large", use_greater_than_equal=True, alpha=16.0)
+    choice = body.add_branch("choice", "is large")
+    getattr(inside(choice.branch.ifBranch), f"add_{kind}")("end")
+    body.add_elementwise("tens", ["tens"], "more tens", "ADD", alpha=10.0)
+    body.add_copy("keep tens", "more tens", "tens")
+    constant(built, "tens", 0.0)
+    built.spec.description.output.add(name="tens").type.multiArrayType.dataType = 65568
+    layers = list(built.nn_spec.layers)  # the constant has to come first
+    del built.nn_spec.layers[:]
+    built.nn_spec.layers.extend([layers[-1], *layers[:-1]])
+    found = test_neural_network.run(built, x=np.float32([1]), limit=np.zeros(1), n=np.zeros(1))
+    assert (found["y"].item(), found["tens"].item()) == (expected, 30)
+
+
+def branched(with_else=True):
+    """y = 2 x where x > 0, else -3 x."""
+    built = test_neural_network.builder(["y"], exact=True, x=(1,))
+    built.add_greater_than("compare", ["x"], "is positive")
+    layer = built.add_branch("choice", "is positive")
+    inside(layer.branch.ifBranch).add_elementwise("double", ["x"], "y", "MULTIPLY", alpha=2.0)
+    if with_else:
+        inside(layer.branch.elseBranch).add_elementwise("triple", ["x"], "y", "MULTIPLY", alpha=-3.0)
+    return built
+
+
+def test_a_branch_of_a_network_runs_one_of_its_two_networks():
+    assert [test_neural_network.run(branched(), x=np.float32([x]))["y"].item() for x in (5, -5)] == [10, 15]
+
+
+def test_a_value_that_the_other_branch_would_have_made_is_told():
+    assert test_neural_network.run(branched(False), x=np.float32([5]))["y"].item() == 10
+    with pytest.raises(ModelRunError, match="built.mlmodel: none of the layers that ran has made 'y'"):
+        test_neural_network.run(branched(False), x=np.float32([-5]))
+
+
+def test_layers_inside_a_loop_are_looked_through(tmp_path):
+    built, body = counted(rounds=1)
+    body.nn_spec.layers.add(name="mine", input=["y"], output=["z"]).custom.className = "Mine"
+    ct.models.utils.save_spec(built.spec, str(tmp_path / "loop.mlmodel"))
+    counts = coreml_runtime.information.model_information(tmp_path / "loop.mlmodel")["operations"]
+    assert counts == {"copy": 2, "custom": 1, "loop": 1, "multiply": 1}
+    with pytest.raises(coreml_runtime.CoreMLRuntimeError, match="custom.*mine"):
+        coreml_runtime.load(tmp_path / "loop.mlmodel")
+
+
+def test_a_loop_of_a_network_that_does_not_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(nn_control, "LOOP_LIMIT", 20)
+    built, _ = counted(condition="go on")
+    with pytest.raises(ModelRunError, match="built.mlmodel: the loop 'loop' cannot be run .it has not ended after 20"):
+        doubled(built, x=-1, limit=0)
+
+
+def test_a_layer_that_fails_in_a_loop_is_named_with_the_shapes_that_it_got():
+    built, body = counted(rounds=1)
+    body.add_inner_product("dense", np.ones((2, 3), np.float32), None, 3, 2, False, "y", "z")
+    with pytest.raises(ModelRunError, match=r"the innerProduct 'dense' cannot be computed from 'y' \(1,\)"):
+        doubled(built)
+
+
+def test_what_ends_a_round_must_be_in_a_loop():
+    built = branched()
+    inside(built.nn_spec.layers[-1].branch.elseBranch).add_loop_break("stray")
+    with pytest.raises(ModelFileError, match="built.mlmodel: the layer 'stray' ends a round of a loop, but is in none"):
+        neural_network.NeuralNetwork(built.spec, "built.mlmodel")
+
+
+def test_a_network_with_a_loop_is_run_one_input_at_a_time():
+    built = test_neural_network.means("RGB")
+    layer = built.add_loop("loop", max_iterations=2)
+    inside(layer.loop.bodyNetwork).add_activation("half", "LINEAR", "image", "half", [0.5, 0.0])
+    built.spec.description.output[0].name = "half"
+    program = neural_network.NeuralNetwork(built.spec, "built.mlmodel")
+    assert not program.is_batchable
+    image = torch.full((1, 3, 8, 10), 4.0)
+    assert torch.equal(program.run({"image": image})["half"][0].flatten(), torch.full((240,), 2.0))

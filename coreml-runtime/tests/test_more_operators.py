@@ -4,6 +4,7 @@ import coreml_runtime
 import coreml_runtime.information
 import numpy as np
 import pytest
+import test_neural_network
 import torch
 from coreml_runtime.imports import import_coremltools
 from coreml_runtime.ml_program import MLProgram
@@ -18,6 +19,14 @@ RANDOM = {"random_normal", "random_uniform", "random_bernoulli", "random_categor
 COMPARED = {"PyTorch": {"conv", "linear"}, "TensorFlow": {"crop_resize", "non_maximum_suppression", "reverse_sequence"},
             "definition": {"crop_resize", "non_maximum_suppression", "reshape_like", "reverse_sequence", *RANDOM}}
 """The operators that the tests here compare, by what with. Random numbers: with their distribution."""
+
+LAYERS_COMPARED = {
+    "NonMaximumSuppression", "broadcastToDynamic", "categoricalDistribution", "convolution", "convolution3d",
+    "cropResize", "fillDynamic", "gatherND", "globalPooling3d", "pooling3d", "rangeDynamic", "rangeStatic",
+    "reshapeDynamic", "reverseSeq", "scatter", "scatterAlongAxis", "scatterND", "sliceBySize", "sliceDynamic",
+    "slidingWindows", "whereNonZero",
+    *(f"random{kind}{shape}" for kind in ("Normal", "Uniform", "Bernoulli") for shape in ("Static", "Dynamic", "Like"))}
+"""The layers that the tests here compare with their definition."""
 
 EXAMPLES = settings(max_examples=25, deadline=None, derandomize=True)
 
@@ -305,3 +314,250 @@ def test_classes_are_drawn_with_their_probabilities(mode):
         np.testing.assert_allclose([(row == i).mean() for i in range(3)], expected, atol=0.02)
     np.testing.assert_array_equal(found, again)
     assert (found != other).any()
+
+
+# ---- layers of neural networks ---------------------------------------------------------------------------------------
+
+def network(add, count=1, exact=True, **inputs):
+    """The `count` answers of a network that `add(builder, names of inputs, names of outputs)` fills."""
+    outputs = [f"y{i}" for i in range(count)]
+    built = test_neural_network.builder(outputs, exact=exact, **{name: np.shape(x) for name, x in inputs.items()})
+    add(built, list(inputs), outputs)
+    found = test_neural_network.run(built, **inputs)
+    return [found[name] for name in outputs]
+
+
+INDICES = np.float32([2, 0, -1])
+MATRIX = noise(4, 5)
+UPDATES = noise(3, 5, seed=1)
+
+
+def scattered(function):
+    """What a scatter along axis 0 makes of MATRIX, one index after the other."""
+    result = MATRIX.copy()
+    for index, update in zip(INDICES.astype(int), UPDATES):
+        result[index] = function(result[index], update)
+    return result
+
+
+SCATTER = {"UPDATE": lambda a, b: b, "ADD": np.add, "SUB": np.subtract, "MUL": np.multiply, "DIV": np.divide,
+           "MAX": np.maximum, "MIN": np.minimum}
+
+
+@pytest.mark.parametrize("mode", SCATTER)
+def test_scatter_layers_change_slices_in_every_mode(mode):
+    expected = scattered(SCATTER[mode])
+    inputs = {"x": MATRIX, "indices": INDICES, "updates": UPDATES}
+    found, = network(lambda b, i, o: b.add_scatter("layer", i, o[0], 0, mode), **inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    found, = network(lambda b, i, o: b.add_scatter_nd("layer", i, o[0], mode), **inputs | {"indices": INDICES[:, None]})
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    found, = network(lambda b, i, o: b.add_scatter_along_axis("layer", i, o[0], 0, mode),
+                     **inputs | {"indices": np.broadcast_to(INDICES[:, None], (3, 5))})
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    found, = network(lambda b, i, o: b.add_scatter("layer", i, o[0], 1, mode), x=MATRIX.T, indices=INDICES,
+                     updates=UPDATES.T)
+    np.testing.assert_allclose(found, expected.T, rtol=1e-5)
+
+
+CUBE = noise(3, 4, 5, seed=2)
+DYNAMIC = {
+    "broadcastToDynamic": (lambda b, i, o: b.add_broadcast_to_dynamic("layer", i, o[0]),
+                           {"x": noise(4, 1), "shape": [3, 4, 5]}, lambda x, s: np.broadcast_to(x, (3, 4, 5))),
+    "fillDynamic": (lambda b, i, o: b.add_fill_dynamic("layer", i[0], o[0], 2.5), {"shape": [2, 3]},
+                    lambda s: np.full((2, 3), 2.5)),
+    "reshapeDynamic": (lambda b, i, o: b.add_reshape_dynamic("layer", i, o[0]), {"x": CUBE, "shape": [0, -1]},
+                       lambda x, s: x.reshape(3, 20)),
+    "gatherND": (lambda b, i, o: b.add_gather_nd("layer", i, o[0]), {"x": CUBE, "indices": [[0, 3], [2, 1]]},
+                 lambda x, i: np.stack([x[0, 3], x[2, 1]])),
+    "whereNonZero": (lambda b, i, o: b.add_where_nonzero("layer", i[0], o[0]), {"x": np.float32([[0, 2], [-1, 0]])},
+                     lambda x: np.argwhere(x)),
+    "slidingWindows": (lambda b, i, o: b.add_sliding_windows("layer", i[0], o[0], 1, 2, 2), {"x": CUBE},
+                       lambda x: np.stack([x[:, :2], x[:, 2:]], 1)),
+    "sliceBySize": (lambda b, i, o: b.add_slice_by_size("layer", i, o[0], 1, 2), {"x": CUBE, "begin": [1]},
+                    lambda x, b: x[:, 1:3]),
+    "sliceDynamic from": (lambda b, i, o: b.add_slice_dynamic(
+        "layer", i, o[0], end_ids=[3, 4, 5], strides=[1, 2, 1], begin_masks=[True, False, False],
+        end_masks=[False] * 3, squeeze_masks=[False, False, True]), {"x": CUBE, "begin": [7, 1, 2]},
+        lambda x, b: x[:, 1:4:2, 2]),
+    "sliceDynamic from, to and by": (lambda b, i, o: b.add_slice_dynamic("layer", i, o[0]), {
+        "x": CUBE, "begin": [0, -1, 0], "end": [2, 0, 5], "stride": [1, -2, 1]}, lambda x, *_: x[0:2, -1:0:-2, 0:5]),
+    "sliceDynamic with masks": (lambda b, i, o: b.add_slice_dynamic("layer", i, o[0]), {
+        "x": CUBE, "begin": [1, 1, 1], "end": [2, 2, 2], "stride": [1, 1, 1], "begin_mask": [0, 1, 0],
+        "end_mask": [0, 0, 1], "squeeze_mask": [1, 0, 0]}, lambda x, *_: x[1, :2, 1:]),
+    "rangeDynamic to": (lambda b, i, o: b.add_range_dynamic("layer", i, o[0], start=1, step=2), {"end": [8]},
+                        lambda e: np.arange(1, 8, 2)),
+    "rangeDynamic from and to": (lambda b, i, o: b.add_range_dynamic("layer", i, o[0], step=3),
+                                 {"end": [8], "start": [-1]}, lambda e, s: np.arange(-1, 8, 3)),
+    "rangeDynamic by": (lambda b, i, o: b.add_range_dynamic("layer", i, o[0]),
+                        {"end": [2], "start": [0], "step": [0.5]}, lambda *_: np.arange(0, 2, 0.5)),
+    "reverseSeq": (lambda b, i, o: b.add_reverse_sequence("layer", i, o[0], 0, 1), {"x": CUBE, "lengths": [2, 0, 4]},
+                   lambda x, n: np.stack([x[0, [1, 0, 2, 3]], x[1], x[2, ::-1]])),
+    "tile": (lambda b, i, o: b.add_tile("layer", i, o[0]), {"x": CUBE, "reps": [1, 2, 3]},
+             lambda x, r: np.tile(x, (1, 2, 3))),
+    "topK": (lambda b, i, o: b.add_topk("layer", i, [*o, "places"], axis=1), {"x": CUBE, "k": [2]},
+             lambda x, k: -np.sort(-x, 1)[:, :2]),
+}
+"""Layers whose shapes or places are inputs: how each is added, its inputs, and what it is by definition."""
+
+
+@pytest.mark.parametrize("case", DYNAMIC)
+def test_a_layer_with_computed_shapes_or_places_follows_its_definition(case):
+    add, inputs, definition = DYNAMIC[case]
+    inputs = {name: np.asarray(value, np.float32) for name, value in inputs.items()}
+    expected = definition(*inputs.values())
+    found, = network(add, **inputs)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_range_in_the_file_is_a_constant():
+    def add(built, inputs, outputs):
+        built.add_range_static("range", "range", end=2, start=-1, step=0.5, input_names=[])
+        built.add_add_broadcastable("add", ["range", *inputs], outputs[0])
+
+    np.testing.assert_allclose(network(add, x=np.float32([1]))[0], np.arange(-1, 2, 0.5) + 1)
+
+
+# ---- three dimensions ------------------------------------------------------------------------------------------------
+
+VOLUMES = torch.from_numpy(noise(2, 4, 6, 7, 8))
+PADDING_3D = {"custom": dict(padding_mode="custom", padding_front=1, padding_back=1, padding_top=2, padding_bottom=2,
+                             padding_left=1, padding_right=1), "valid": dict(padding_mode="valid")}
+
+
+@pytest.mark.parametrize("stride, dilation, groups", [((1, 1, 1), (1, 1, 1), 1), ((2, 1, 3), (1, 2, 1), 2)])
+@pytest.mark.parametrize("padding", PADDING_3D)
+def test_a_convolution_in_three_dimensions_is_pytorchs(padding, stride, dilation, groups):
+    weight, bias = torch.from_numpy(noise(6, 4 // groups, 2, 3, 3, seed=3)), torch.from_numpy(noise(6))
+    found, = network(lambda b, i, o: b.add_convolution3d(
+        "layer", 4, 6, 2, 3, 3, weight.numpy(), bias.numpy(), True, groups, *stride, dilation[2], dilation[1],
+        dilation[0], input_name=i[0], output_name=o[0], **PADDING_3D[padding]), x=VOLUMES.numpy())
+    expected = F.conv3d(VOLUMES, weight, bias, stride, (1, 2, 1) if padding == "custom" else 0, dilation, groups)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_convolution_in_three_dimensions_with_same_padding():
+    """The example of the specification: size [1, 3, 3, 8, 8], stride 2, kernel 3 and `same` pad [1, 1, 0, 1, 0, 1]."""
+    x, weight = torch.from_numpy(noise(1, 3, 3, 8, 8)), torch.from_numpy(noise(2, 3, 3, 3, 3))
+    found, = network(lambda b, i, o: b.add_convolution3d(
+        "layer", 3, 2, 3, 3, 3, weight.numpy(), None, False, 1, 2, 2, 2, padding_mode="same", input_name=i[0],
+        output_name=o[0]), x=x.numpy())
+    assert found.shape == (1, 2, 2, 4, 4)
+    np.testing.assert_allclose(found, F.conv3d(F.pad(x, (0, 1, 0, 1, 1, 1)), weight, stride=2), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [None, (12, 14, 16)])
+def test_a_deconvolution_in_three_dimensions_is_pytorchs(shape):
+    weight = torch.from_numpy(noise(4, 3, 2, 3, 3, seed=4))  # [in, out, ...], as the specification has it
+    found, = network(lambda b, i, o: b.add_convolution3d(
+        "layer", 4, 6, 2, 3, 3, weight.numpy().transpose(1, 0, 2, 3, 4), None, False, 2, 2, 2, 2, is_deconv=True,
+        output_shape=shape, input_name=i[0], output_name=o[0]), x=VOLUMES.numpy())
+    expected = F.conv_transpose3d(VOLUMES, weight, None, 2, groups=2)
+    np.testing.assert_allclose(found, expected[..., :14, :16] if shape else expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["MAX", "AVERAGE"])
+@pytest.mark.parametrize("padding", [None, "counted", "not counted"])
+def test_pooling_in_three_dimensions_is_pytorchs(kind, padding):
+    if kind == "MAX" and padding == "not counted":
+        padding = "counted"
+    pads = dict(zip(("front", "back", "top", "bottom", "left", "right"), (1, 1, 1, 1, 1, 1))) if padding else {}
+    found, = network(lambda b, i, o: b.add_pooling3d(
+        "layer", i[0], o[0], kind, 2, 3, 3, 2, 1, 2, padding_mode="CUSTOM" if padding else "VALID",
+        average_pooling_count_excludes_padding=padding == "not counted",
+        **{f"custom_padding_{side}": n for side, n in pads.items()}), x=VOLUMES.numpy())
+    options = (2, 3, 3), (2, 1, 2), 1 if padding else 0
+    expected = (F.max_pool3d(VOLUMES, *options) if kind == "MAX"
+                else F.avg_pool3d(VOLUMES, *options, count_include_pad=padding != "not counted"))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind, function", [("MAX", np.max), ("AVERAGE", np.mean)])
+def test_global_pooling_in_three_dimensions_leaves_one_value_a_channel(kind, function):
+    found, = network(lambda b, i, o: b.add_global_pooling3d("layer", i[0], o[0], kind), x=VOLUMES.numpy())
+    np.testing.assert_allclose(found, function(VOLUMES.numpy(), (2, 3, 4), keepdims=True), rtol=1e-5, atol=1e-6)
+
+
+# ---- pictures in networks --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("is_deconvolution", [False, True])
+def test_a_convolution_with_computed_weights_is_pytorchs(is_deconvolution):
+    x = torch.from_numpy(noise(1, 4, 6, 7))
+    weight = torch.from_numpy(noise(*((4, 3, 3, 2) if is_deconvolution else (3, 4, 3, 2)), seed=5))
+    found, = network(lambda b, i, o: b.add_convolution(
+        "layer", 4, 3, 3, 2, 1, 2, "valid", 1, None, None, False, is_deconvolution, None, i, o[0]),
+        x=x.numpy(), weight=weight.numpy())
+    expected = (F.conv_transpose2d if is_deconvolution else F.conv2d)(x, weight, None, (1, 2))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+NN_SAMPLING = {"STRICT_ALIGN_ENDPOINTS_MODE": "STRICT_ALIGN_CORNERS", "ALIGN_ENDPOINTS_MODE": "ALIGN_CORNERS",
+               "UPSAMPLE_MODE": "DEFAULT", "ROI_ALIGN_MODE": "OFFSET_CORNERS"}
+
+
+@pytest.mark.parametrize("mode", NN_SAMPLING)
+@pytest.mark.parametrize("names_the_picture", [False, True])
+def test_the_layer_crop_resize_samples_on_the_grid_of_its_mode(mode, names_the_picture):
+    places = [0, 1, 1, 0]
+    boxes = np.concatenate([np.float32(places)[:, None], BOXES[:4]], 1) if names_the_picture else BOXES[:4]
+    found, = network(lambda b, i, o: b.add_crop_resize("layer", i, o[0], 3, 4, mode), x=PICTURES[None],
+                     roi=boxes.reshape(4, 1, -1, 1, 1))
+    for i, box in enumerate(BOXES[:4]):
+        expected = [crop(picture, box, (3, 4), NN_SAMPLING[mode]) for picture in PICTURES]
+        np.testing.assert_allclose(found[i], expected[places[i]:][:1] if names_the_picture else expected, rtol=1e-4,
+                                   atol=1e-4)
+
+
+@pytest.mark.parametrize("are_inputs", [False, True])
+@pytest.mark.parametrize("per_class", [False, True])
+def test_the_layer_non_maximum_suppression_keeps_the_best_boxes(are_inputs, per_class):
+    boxes, scores = np.abs(noise(2, 12, 4)), noise(2, 12, 3, seed=1)
+    inputs = {"boxes": boxes, "scores": scores}
+    if are_inputs:
+        inputs |= {"iou": np.float32([0.2]), "score": np.float32([0.1]), "limit": np.float32([5])}
+    found = network(lambda b, i, o: b.add_nms(
+        "layer", i, o, 0.9 if are_inputs else 0.2, 9 if are_inputs else 0.1, 1 if are_inputs else 5, per_class),
+        4, **inputs)
+    for i in range(2):
+        kept = greedy(boxes[i], scores[i], np.float32(0.2), np.float32(0.1), 5, per_class)
+        check_kept([value[i] for value in found[:3]], boxes[i], scores[i], kept, 5)
+        assert found[3][i] == len(kept)
+
+
+# ---- random layers ---------------------------------------------------------------------------------------------------
+
+RANDOM_LAYERS = {"normal": ({"mean": 2.0, "stddev": 3.0}, "random_normal"),
+                 "uniform": ({"minval": -1.0, "maxval": 3.0}, "random_uniform"),
+                 "bernoulli": ({"prob": 0.3}, "random_bernoulli")}
+
+
+@pytest.mark.parametrize("kind", RANDOM_LAYERS)
+@pytest.mark.parametrize("shape", ["static", "dynamic", "like"])
+def test_a_random_layer_has_its_distribution_and_comes_again_with_its_seed(kind, shape):
+    options, name = RANDOM_LAYERS[kind]
+
+    def add(built, inputs, outputs, seed=5):
+        given = {"static": [outputs[0], (100, 400)], "dynamic": [inputs[:1], outputs[0]],
+                 "like": [inputs[1], outputs[0]]}[shape]
+        getattr(built, f"add_random_{kind}_{shape}")("layer", *given, seed=seed, **options)
+
+    inputs = {"shape": np.float32([100, 400]), "x": np.zeros((100, 400), np.float32)}
+    x, = network(add, **inputs)
+    assert x.shape == (100, 400)
+    for figure in DISTRIBUTIONS[name][1:]:
+        np.testing.assert_allclose(*figure(x), atol=0.05)
+    np.testing.assert_array_equal(network(add, **inputs)[0], x)
+    assert (network(lambda *names: add(*names, seed=6), **inputs)[0] != x).any()
+
+
+@pytest.mark.parametrize("is_logits, temperature", [(True, 1.0), (True, 2.0), (False, 1.0)])
+def test_a_categorical_layer_draws_with_the_probabilities(is_logits, temperature):
+    logits = noise(2, 4)
+    probabilities = np.exp(logits / temperature) / np.exp(logits / temperature).sum(1, keepdims=True)
+    found, = network(lambda b, i, o: b.add_categorical_distribution(
+        "layer", i[0], o[0], 20000, is_logits, temperature=temperature, seed=1), x=logits if is_logits
+        else probabilities)
+    assert found.shape == (2, 20000)
+    for row, expected in zip(found, probabilities):
+        np.testing.assert_allclose([(row == i).mean() for i in range(4)], expected, atol=0.02)

@@ -12,9 +12,11 @@ from pathlib import Path
 import coreml_runtime
 import numpy as np
 import pytest
+import test_control_flow
+import test_more_operators
 import test_recurrent
 import torch
-from coreml_runtime import ModelFileError, ModelRunError, UnknownOperator, neural_network, onednn
+from coreml_runtime import ModelFileError, ModelRunError, UnknownOperator, neural_network, nn_control, onednn
 from coreml_runtime.__main__ import main
 from coreml_runtime.imports import import_coremltools
 from coreml_runtime.model import Model
@@ -1246,12 +1248,13 @@ def layer_types(spec):
 def layer_table():
     """The README's table: each layer, and what these tests compare it with."""
     by_definition = {case.split()[0] for case in (*OLD_LAYERS, *NEW_LAYERS)} | COMPARED_ELSEWHERE
-    by_definition |= test_recurrent.LAYERS_COMPARED
+    for module in (test_recurrent, test_control_flow, test_more_operators):
+        by_definition |= module.LAYERS_COMPARED
     found = {"PyTorch": layer_types(converted_from_torch()),
              "Keras": layer_types(converted_from_keras()[1]) | layer_types(efficientnet()[1]),
              "definition": by_definition}
     rows = [f"| `{name}` | {', '.join(source for source, names in found.items() if name in names)} |"
-            for name in sorted(LAYERS, key=str.lower)]
+            for name in sorted({*LAYERS, *nn_control.KINDS}, key=str.lower)]
     return "\n".join(["| layer | compared with |", "| --- | --- |", *rows])
 
 

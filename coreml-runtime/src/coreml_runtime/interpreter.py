@@ -24,6 +24,9 @@ BATCH_TOLERANCE = 0.02
 to float16 adds up to less; mixing two inputs changes values altogether."""
 
 
+LOOP_LIMIT = 1_000_000
+"""After how many rounds a loop is given up: a damaged file may hold one that never ends."""
+
 KEEPING = frozenset({"relu", "relu6", "reshape", "transpose", "expand_dims", "squeeze", "concat", "split"})
 """Operators whose results are among what they read, or 0, or 6: where that is rounded, they need not be."""
 
@@ -217,7 +220,7 @@ def _shapes(node: Node, values: Mapping[str, Any]) -> str:
 
 def _free(node: Node, values: dict[str, Any]) -> None:
     for name in node.last_used:
-        del values[name]
+        values.pop(name, None)  # a layer of control flow need not make all that it may make
 
 
 def _overflows(exact: Any, rounded: Any) -> bool:

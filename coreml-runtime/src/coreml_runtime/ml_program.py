@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import onednn
 from .errors import UnknownOperator
-from .interpreter import Interpreter, Node
+from .interpreter import LOOP_LIMIT, Interpreter, Node
 from .mil_ops import OPERATORS, Operator, StateCell
 
 CONSTANTS = re.compile(r"const|constexpr_\w+")
@@ -52,10 +52,6 @@ def as_parameter(value: Any) -> Any:
     if isinstance(value, list):
         return [as_parameter(each) for each in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-LOOP_LIMIT = 1_000_000
-"""After how many rounds a loop is given up: a damaged file may hold one that never ends."""
 
 
 @dataclass
