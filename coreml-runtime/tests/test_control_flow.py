@@ -154,6 +154,7 @@ def test_a_loop_of_a_package_runs_as_often_as_its_condition_says(tmp_path):
     for x, expected in ((0.5, [0.5, 0]), (8.0, [1.0, 3]), (100.0, [0.78125, 7])):
         found = model.predict({"x": np.float32([x]), "limit": np.float32([1])})
         assert [value.item() for value in found.values()] == expected
+    assert not model.program.is_batchable
     assert [list(each.values())[1].item() for each in model.predict(
         [{"x": np.float32([x]), "limit": np.float32([1])} for x in (1, 2, 4, 8)])] == [0, 1, 2, 3]
 

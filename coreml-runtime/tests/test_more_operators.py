@@ -360,6 +360,18 @@ def test_scatter_layers_change_slices_in_every_mode(mode):
     np.testing.assert_allclose(found, expected.T, rtol=1e-5)
 
 
+def test_scatter_takes_indices_of_several_axes():
+    x, indices, updates = noise(2, 5, 3), np.int32([[4, 0], [2, 2]]), noise(2, 2, 2, 3, seed=1)
+    expected = x.copy()
+    for i, j in np.ndindex(2, 2):
+        expected[:, indices[i, j]] += updates[:, i, j]
+    found, = compute(lambda x, i, u: mb.scatter(data=x, indices=i, updates=u, axis=1, mode="add"), x, indices, updates)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    found, = network(lambda b, i, o: b.add_scatter("layer", i, o[0], 1, "ADD"), x=x, indices=np.float32(indices),
+                     updates=updates)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 CUBE = noise(3, 4, 5, seed=2)
 DYNAMIC = {
     "broadcastToDynamic": (lambda b, i, o: b.add_broadcast_to_dynamic("layer", i, o[0]),
@@ -393,6 +405,16 @@ DYNAMIC = {
                         {"end": [2], "start": [0], "step": [0.5]}, lambda *_: np.arange(0, 2, 0.5)),
     "reverseSeq": (lambda b, i, o: b.add_reverse_sequence("layer", i, o[0], 0, 1), {"x": CUBE, "lengths": [2, 0, 4]},
                    lambda x, n: np.stack([x[0, [1, 0, 2, 3]], x[1], x[2, ::-1]])),
+    "cumSum along": (lambda b, i, o: b.add_cumsum("layer", i, o[0]), {"x": CUBE, "axis": [1]},
+                     lambda x, a: np.cumsum(x, 1)),
+    "gatherND of one number": (lambda b, i, o: b.add_gather_nd("layer", i, o[0]), {"x": CUBE, "indices": [1, 2, 3]},
+                               lambda x, i: x[1, 2, 3:4]),
+    "constantPad": (lambda b, i, o: b.add_constant_pad("layer", i, o[0], 1.5), {"x": CUBE, "pad": [1, 0, 0, 2, 0, 0]},
+                    lambda x, p: np.pad(x, ((1, 0), (0, 2), (0, 0)), constant_values=1.5)),
+    "constantPad to a size": (lambda b, i, o: b.add_constant_pad("layer", i, o[0], 1.5, True, [0, 5, 6, 0, 0, 0]),
+                              {"x": CUBE}, lambda x: np.pad(x, ((0, 2), (2, 0), (0, 0)), constant_values=1.5)),
+    "oneHot": (lambda b, i, o: b.add_one_hot("layer", i, o[0], axis=-1), {"x": [2, 0], "size": [4]},
+               lambda x, n: np.eye(4)[[2, 0]]),
     "tile": (lambda b, i, o: b.add_tile("layer", i, o[0]), {"x": CUBE, "reps": [1, 2, 3]},
              lambda x, r: np.tile(x, (1, 2, 3))),
     "topK": (lambda b, i, o: b.add_topk("layer", i, [*o, "places"], axis=1), {"x": CUBE, "k": [2]},

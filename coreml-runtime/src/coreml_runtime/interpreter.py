@@ -24,7 +24,7 @@ BATCH_TOLERANCE = 0.02
 to float16 adds up to less; mixing two inputs changes values altogether."""
 
 
-LOOP_LIMIT = 1_000_000
+LOOP_LIMIT = 100_000
 """After how many rounds a loop is given up: a damaged file may hold one that never ends."""
 
 KEEPING = frozenset({"relu", "relu6", "reshape", "transpose", "expand_dims", "squeeze", "concat", "split"})

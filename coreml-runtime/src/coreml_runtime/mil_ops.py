@@ -688,10 +688,12 @@ def _scattered(data: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: 
 @operator
 def scatter(data: Tensor, indices: Tensor, updates: Tensor, axis: int = 0, mode: str = "add",
             validate_indices: bool = False) -> Tensor:
-    """`data` with the slice at each of `indices` [n] along `axis` changed by one of `updates` [..., n, ...]."""
+    """`data` with the slice at each of `indices` [...] along `axis` changed by one of `updates`, whose axes are those of
+    `data` with those of `indices` in place of `axis`."""
     axis %= data.ndim
-    shape = [-1 if i == axis else 1 for i in range(data.ndim)]
-    return _scattered(data, (indices.long() % data.shape[axis]).reshape(shape).expand_as(updates), updates, axis, mode)
+    updates = updates.reshape(*data.shape[:axis], -1, *data.shape[axis + 1:])
+    places = (indices.long() % data.shape[axis]).reshape([-1 if i == axis else 1 for i in range(data.ndim)])
+    return _scattered(data, places.expand_as(updates), updates, axis, mode)
 
 
 @operator

@@ -85,6 +85,7 @@ class MLProgram(Interpreter):
         self.state_shapes = {name: tuple(var.shape) for name, var in function.inputs.items() if _is_state(var)}
         self.outputs = [var.name for var in function.outputs]
         self.constants: dict[str, Tensor] = {}
+        self._has_loops = False
         self.nodes = [self._node(op) for op in function.operations if not self._is_constant(op)]
         if onednn.is_available():
             self._pack_convolutions({op.name: op.x.shape for op in function.operations if op.op_type == "conv"})
@@ -95,8 +96,9 @@ class MLProgram(Interpreter):
 
     @property
     def is_batchable(self) -> bool:
-        """Whether stacked inputs are answered as each alone would be; a state belongs to one input after the other."""
-        return not self.state_shapes and super().is_batchable
+        """Whether stacked inputs are answered as each alone would be. A state belongs to one input after the other, and
+        with the noise by which this is tried a loop might not end."""
+        return not self.state_shapes and not self._has_loops and super().is_batchable
 
     def make_state(self) -> dict[str, StateCell]:
         """A new state, zeros, by name: what `run` takes among its inputs."""
@@ -165,6 +167,7 @@ class MLProgram(Interpreter):
     def _while_loop(self, op: Any) -> Node:
         """A block that is run as long as another one says so; each reads the variables of the loop and values of the
         program around it."""
+        self._has_loops = True
         condition, body = (self._block(block) for block in op.blocks)
         read = sorted(condition.reads | body.reads)
 

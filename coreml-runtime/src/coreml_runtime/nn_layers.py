@@ -623,8 +623,9 @@ def topK(x: Tensor, count: Tensor | None = None, *, axis: int, K: int, useBottom
 
 
 @layer()
-def cumSum(x: Tensor, *, axis: int, excludeFinalSum: bool, reverse: bool) -> Tensor:
-    return mil_ops.cumsum(x, axis, excludeFinalSum, reverse)
+def cumSum(x: Tensor, along: Tensor | None = None, *, axis: int, excludeFinalSum: bool, reverse: bool) -> Tensor:
+    """Running sums along `axis`, or along the axis that the input `along` says."""
+    return mil_ops.cumsum(x, axis if along is None else int(along.item()), excludeFinalSum, reverse)
 
 
 # ---- borders and sizes -----------------------------------------------------------------------------------------------
@@ -649,9 +650,17 @@ def padding(x: Tensor, *, constant: Any, reflection: Any, replication: Any, padd
 
 
 @layer()
-def constantPad(x: Tensor, *, value: float, padAmounts: list[int]) -> Tensor:
-    """`padAmounts` is [before, after, ...] for every axis, the first axis first."""
-    return mil_ops.pad_spatial(x, padAmounts, value)
+def constantPad(x: Tensor, amounts: Tensor | None = None, *, value: float, padAmounts: list[int],
+                padToGivenOutputSizeMode: bool) -> Tensor:
+    """`padAmounts` or `amounts` is [before, after, ...] for every axis, the first axis first.
+
+    With `padToGivenOutputSizeMode` they are sizes of the result: the one of the two that is not 0 says where elements
+    are added, and how many there are then.
+    """
+    given = padAmounts if amounts is None else _integers(amounts)
+    if padToGivenOutputSizeMode:
+        given = [max(size - x.shape[i // 2], 0) if size else 0 for i, size in enumerate(given)]
+    return mil_ops.pad_spatial(x, given, value)
 
 
 SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS",
@@ -904,7 +913,7 @@ def whereNonZero(x: Tensor) -> Tensor:
 @layer()
 def gatherND(x: Tensor, indices: Tensor) -> Tensor:
     """The slices of `x` at the coordinates in the last axis of `indices`."""
-    return mil_ops.gather_nd(x, indices)
+    return torch.atleast_1d(mil_ops.gather_nd(x, indices))
 
 
 def _scatter_mode(mode: str) -> str:
@@ -943,9 +952,11 @@ def gatherAlongAxis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
 
 
 @layer()
-def oneHot(x: Tensor, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float) -> Tensor:
-    """Indices `x` with a new `axis` of `oneHotVectorSize`."""
-    return mil_ops.one_hot(x, oneHotVectorSize, axis, onValue, offValue)
+def oneHot(x: Tensor, size: Tensor | None = None, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float
+           ) -> Tensor:
+    """Indices `x` with a new `axis` of `oneHotVectorSize`, or of `size`."""
+    count = oneHotVectorSize if size is None else int(size.item())
+    return mil_ops.one_hot(x, count, axis, onValue, offValue)
 
 
 @layer()
