@@ -146,6 +146,14 @@ def test_a_box_whose_ends_are_swapped_is_read_backwards():
     assert found.ravel().tolist() == [11, 10, 7, 6]  # what coremltools' tests expect of Core ML
 
 
+@pytest.mark.parametrize("size, expected", [(3, [1, 2, 2]), (4, [1, 1, 2, 2]), (1, [1]), (6, [1, 1, 2, 2, 2, 2])])
+def test_resize_takes_the_nearest_pixel(size, expected):
+    """The first is what coremltools' tests expect of Core ML."""
+    found, = compute(lambda x: mb.resize(x=x, shape=[size, 1], resized_dims=np.uint32(2),
+                                         interpolation_mode="NEAREST_NEIGHBOR"), np.float32([[[[1], [2]]]]))
+    assert found.ravel().tolist() == expected
+
+
 # ---- TensorFlow's functions, as coremltools writes them --------------------------------------------------------------
 
 def tensorflow_cases():

@@ -688,8 +688,8 @@ def _scattered(data: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: 
 @operator
 def scatter(data: Tensor, indices: Tensor, updates: Tensor, axis: int = 0, mode: str = "add",
             validate_indices: bool = False) -> Tensor:
-    """`data` with the slice at each of `indices` [...] along `axis` changed by one of `updates`, whose axes are those of
-    `data` with those of `indices` in place of `axis`."""
+    """`data` with the slice at each of `indices` [...] along `axis` changed by one of `updates`, which has the axes of
+    `indices` in place of `axis`."""
     axis %= data.ndim
     updates = updates.reshape(*data.shape[:axis], -1, *data.shape[axis + 1:])
     places = (indices.long() % data.shape[axis]).reshape([-1 if i == axis else 1 for i in range(data.ndim)])
@@ -991,7 +991,8 @@ def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: s
         if interpolation_mode == "LINEAR":
             x = _interpolate(x, points, axis)
         else:
-            nearest = points if sampling_mode == "DEFAULT" else points + 0.5
+            # coremltools' test of DEFAULT (iOS17/test_image_resizing.py) takes the nearest pixel, not the one before
+            nearest = torch.ceil(points - 0.5) if sampling_mode == "DEFAULT" else torch.floor(points + 0.5)
             x = x.index_select(axis, nearest.long())
     return x
 
