@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from .errors import CoreMLRuntimeError, InputError, ModelFileError, ModelRunError, UnknownOperator
     from .model import ArrayInput, ImageInput, Metadata, Model, load
     from .pictures import to_rgb
+    from .state import State
 
 _HOMES = {
     "errors": ("CoreMLRuntimeError", "InputError", "ModelFileError", "ModelRunError", "UnknownOperator"),
     "model": ("ArrayInput", "ImageInput", "Metadata", "Model", "load"),
     "pictures": ("to_rgb",),
+    "state": ("State",),
 }
 __all__ = ["ArrayInput", "CoreMLRuntimeError", "ImageInput", "InputError", "Metadata", "Model", "ModelFileError",
-           "ModelRunError", "UnknownOperator", "load", "to_rgb"]
+           "ModelRunError", "State", "UnknownOperator", "load", "to_rgb"]
 
 
 def __getattr__(name):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import neural_network, pipeline
+from . import neural_network, nn_control, pipeline
 from .model import describe_feature, read_metadata
 from .reading import choose_function, operations, read_spec
 
@@ -76,7 +76,7 @@ def _operations(spec: Any) -> list[str]:
         functions = spec.mlProgram.functions.values()
         return [op.type for function in functions for op in operations(function) if op.type != "const"]
     if kind in neural_network.KINDS:
-        return [layer.WhichOneof("layer") or "without a type" for layer in getattr(spec, kind).layers]
+        return [layer.WhichOneof("layer") or "without a type" for layer in nn_control.all_layers(getattr(spec, kind))]
     return []
 
 

@@ -24,6 +24,9 @@ BATCH_TOLERANCE = 0.02
 to float16 adds up to less; mixing two inputs changes values altogether."""
 
 
+LOOP_LIMIT = 100_000
+"""After how many rounds a loop is given up: a damaged file may hold one that never ends."""
+
 KEEPING = frozenset({"relu", "relu6", "reshape", "transpose", "expand_dims", "squeeze", "concat", "split"})
 """Operators whose results are among what they read, or 0, or 6: where that is rounded, they need not be."""
 
@@ -87,14 +90,15 @@ class Interpreter:
         return {}
 
     @torch.inference_mode()
-    def run(self, inputs: Mapping[str, Tensor], until: Until | None = None, observe: Observe | None = None
+    def run(self, inputs: Mapping[str, Any], until: Until | None = None, observe: Observe | None = None
             ) -> dict[str, Any]:
         """The outputs, by name.
 
         Outputs are tensors, except a classifier's: a list of labels, and a list of dictionaries of probabilities.
 
         Args:
-            inputs: float32 or int32 tensors by name, as `ImageInput.to_tensor` and `ArrayInput.to_tensor` make them.
+            inputs: float32 or int32 tensors by name, as `ImageInput.to_tensor` and `ArrayInput.to_tensor` make them;
+                of a model with state also the `cells` of a `State`, without which the state is zeros.
             until: asked with each operation and the values known before it. At the first True the run stops, that
                 operation is not computed, and these values are returned by name in place of the outputs; those that
                 no later operation needs are gone.
@@ -177,7 +181,7 @@ class Interpreter:
         for values in alone:
             _free(node, values)
 
-    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The values known before the first operation: constants and inputs."""
         return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
 
@@ -216,7 +220,7 @@ def _shapes(node: Node, values: Mapping[str, Any]) -> str:
 
 def _free(node: Node, values: dict[str, Any]) -> None:
     for name in node.last_used:
-        del values[name]
+        values.pop(name, None)  # a layer of control flow need not make all that it may make
 
 
 def _overflows(exact: Any, rounded: Any) -> bool:

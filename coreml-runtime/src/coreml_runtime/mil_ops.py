@@ -11,14 +11,24 @@ import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import recurrent
+
 TORCH_DTYPES = {"fp16": torch.float32, "fp32": torch.float32, "fp64": torch.float32, "bool": torch.bool} | {
     name: torch.int32 for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")}
 """What holds each of MIL's types here."""
+
+
+@dataclass
+class StateCell:
+    """A value that a model with state keeps from one prediction to the next, in place of an input."""
+
+    value: Tensor
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ def operator(compute: Callable) -> Callable:
     """Enter `compute` into `OPERATORS` under its own name."""
     hints = typing.get_type_hints(compute)
     keywords = frozenset(inspect.signature(compute).parameters)
-    tensors = frozenset(k for k in keywords if hints[k] in (Tensor, Tensor | None, list[Tensor]))
+    tensors = frozenset(k for k in keywords if hints[k] in (Tensor, Tensor | None, list[Tensor], StateCell))
     OPERATORS[compute.__name__] = Operator(compute, keywords, tensors)
     return compute
 
@@ -357,6 +367,68 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
     return F.scaled_dot_product_attention(query, key, value, attn_mask)
 
 
+# ---- recurrent -------------------------------------------------------------------------------------------------------
+
+def _in_order(x: Tensor, direction: str) -> Tensor:
+    """A sequence [steps, ...] in the order in which it is read."""
+    return x.flip(0) if direction == "reverse" else x
+
+
+def _steps(sequence: Tensor, output_sequence: bool) -> Tensor:
+    """All steps, [steps, batch, H], or the last one, [1, batch, H]."""
+    return sequence if output_sequence else sequence[-1:]
+
+
+@operator
+def rnn(x: Tensor, initial_h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None = None,
+        direction: str = "forward", output_sequence: bool = False, activation: str = "tanh") -> tuple[Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last state [batch, H], as `recurrent.rnn`.
+
+    With `direction` reverse, here and below, `x` is read from its end, and the steps come in that order.
+    """
+    sequence, h = recurrent.rnn(_in_order(x, direction), initial_h, weight_ih, weight_hh, bias,
+                                recurrent.ACTIVATIONS[activation.lower()])
+    return _steps(sequence, output_sequence), h
+
+
+@operator
+def gru(x: Tensor, initial_h: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor | None = None,
+        direction: str = "forward", output_sequence: bool = False, recurrent_activation: str = "sigmoid",
+        activation: str = "tanh", reset_after: bool = False, input_bias: Tensor | None = None
+        ) -> tuple[Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last state [batch, H], as `recurrent.gru`."""
+    activations = [recurrent.ACTIVATIONS[name.lower()] for name in (recurrent_activation, activation)]
+    sequence, h = recurrent.gru(_in_order(x, direction), initial_h, weight_ih, weight_hh, bias, input_bias, activations,
+                                reset_after)
+    return _steps(sequence, output_sequence), h
+
+
+@operator
+def lstm(x: Tensor, initial_h: Tensor, initial_c: Tensor, weight_ih: Tensor, weight_hh: Tensor,
+         bias: Tensor | None = None, peephole: Tensor | None = None, weight_ih_back: Tensor | None = None,
+         weight_hh_back: Tensor | None = None, bias_back: Tensor | None = None, peephole_back: Tensor | None = None,
+         direction: str = "forward", output_sequence: bool = False, recurrent_activation: str = "sigmoid",
+         cell_activation: str = "tanh", activation: str = "tanh", clip: float = math.inf
+         ) -> tuple[Tensor, Tensor, Tensor]:
+    """`x` [steps, batch, I] to [steps or 1, batch, H] and the last states h and c [batch, H], as `recurrent.lstm`.
+
+    With `direction` bidirectional each is twice as long: the second half reads `x` from its end, with the weights
+    `..._back`, and its steps are in the order of `x`.
+    """
+    activations = [recurrent.ACTIVATIONS[name.lower()]
+                   for name in (recurrent_activation, cell_activation, activation)]
+    if direction != "bidirectional":
+        sequence, h, c = recurrent.lstm(_in_order(x, direction), initial_h, initial_c, weight_ih, weight_hh, bias,
+                                        peephole, activations, clip)
+        return _steps(sequence, output_sequence), h, c
+    (h, h_back), (c, c_back) = initial_h.chunk(2, -1), initial_c.chunk(2, -1)
+    forward = recurrent.lstm(x, h, c, weight_ih, weight_hh, bias, peephole, activations, clip)
+    backward = recurrent.lstm(x.flip(0), h_back, c_back, typing.cast(Tensor, weight_ih_back),
+                              typing.cast(Tensor, weight_hh_back), bias_back, peephole_back, activations, clip)
+    h, c = (torch.cat(states, -1) for states in zip(forward[1:], backward[1:]))
+    return torch.cat([forward[0], backward[0].flip(0)], -1) if output_sequence else h[None], h, c
+
+
 # ---- reductions ------------------------------------------------------------------------------------------------------
 
 def _axes(x: Tensor, axes: list[int] | None) -> list[int]:
@@ -521,6 +593,25 @@ def reverse(x: Tensor, axes: list[int] | None = None) -> Tensor:
 
 
 @operator
+def reverse_sequence(x: Tensor, lengths: Tensor, seq_axis: int = 0, batch_axis: int = 0) -> Tensor:
+    """`x` with the first `lengths[i]` elements along `seq_axis` turned around, in slice i along `batch_axis`."""
+    seq_axis, batch_axis = seq_axis % x.ndim, batch_axis % x.ndim
+    steps, length = torch.arange(x.shape[seq_axis]), lengths.long()[:, None]
+    places = torch.where(steps < length, length - 1 - steps, steps)  # [batch, steps]
+    shape = [x.shape[axis] if axis in (seq_axis, batch_axis) else 1 for axis in range(x.ndim)]
+    places = places if batch_axis < seq_axis else places.T
+    return torch.take_along_dim(x, places.reshape(shape), seq_axis)
+
+
+@operator
+def reshape_like(x: Tensor, ref_tensors: list[Tensor], begins: list[int], ends: list[int], end_masks: list[bool]
+                 ) -> Tensor:
+    """`x` in the sizes of each reference from its axis `begins` on, up to `ends` or (`end_masks`) to its last."""
+    return x.reshape([n for reference, begin, end, is_open in zip(ref_tensors, begins, ends, end_masks)
+                      for n in reference.shape[begin:None if is_open else end]])
+
+
+@operator
 def slice_by_index(x: Tensor, begin: list[int], end: list[int], stride: list[int] | None = None,
                    begin_mask: list[bool] | None = None, end_mask: list[bool] | None = None,
                    squeeze_mask: list[bool] | None = None) -> Tensor:
@@ -597,10 +688,12 @@ def _scattered(data: Tensor, indices: Tensor, updates: Tensor, axis: int, mode: 
 @operator
 def scatter(data: Tensor, indices: Tensor, updates: Tensor, axis: int = 0, mode: str = "add",
             validate_indices: bool = False) -> Tensor:
-    """`data` with the slice at each of `indices` [n] along `axis` changed by one of `updates` [..., n, ...]."""
+    """`data` with the slice at each of `indices` [...] along `axis` changed by one of `updates`, which has the axes of
+    `indices` in place of `axis`."""
     axis %= data.ndim
-    shape = [-1 if i == axis else 1 for i in range(data.ndim)]
-    return _scattered(data, (indices.long() % data.shape[axis]).reshape(shape).expand_as(updates), updates, axis, mode)
+    updates = updates.reshape(*data.shape[:axis], -1, *data.shape[axis + 1:])
+    places = (indices.long() % data.shape[axis]).reshape([-1 if i == axis else 1 for i in range(data.ndim)])
+    return _scattered(data, places.expand_as(updates), updates, axis, mode)
 
 
 @operator
@@ -714,10 +807,116 @@ def one_hot(indices: Tensor, one_hot_vector_size: int, axis: int = -1, on_value:
     return values if values.is_floating_point() else values.int()
 
 
+def _generator(seed: int) -> torch.Generator | None:
+    """What random numbers come from: a `seed` of 0 or more gives the same ones in every run, -1 others each time."""
+    return torch.Generator().manual_seed(seed) if seed >= 0 else None
+
+
+@operator
+def random_normal(shape: list[int], mean: float = 0.0, stddev: float = 1.0, seed: int = -1) -> Tensor:
+    """Normally distributed numbers. Core ML's have this distribution too, but are not these; so below."""
+    return torch.randn(shape, generator=_generator(seed)) * stddev + mean
+
+
+@operator
+def random_uniform(shape: list[int], low: float = 0.0, high: float = 1.0, seed: int = -1) -> Tensor:
+    """Numbers between `low` and `high`, which is excluded."""
+    return torch.rand(shape, generator=_generator(seed)) * (high - low) + low
+
+
+@operator
+def random_bernoulli(shape: list[int], prob: float = 0.5, seed: int = -1) -> Tensor:
+    """Ones with probability `prob`, else zeros."""
+    return (torch.rand(shape, generator=_generator(seed)) < prob).float()
+
+
+@operator
+def random_categorical(x: Tensor, mode: str = "logits", size: int = 1, seed: int = -1) -> Tensor:
+    """`size` classes drawn with replacement for each row of logits or (`mode` probs) probabilities `x` [..., C]:
+    [..., size], as floats."""
+    probabilities = torch.softmax(x, -1) if mode == "logits" else x
+    rows = probabilities.reshape(-1, x.shape[-1])
+    return rows.multinomial(size, True, generator=_generator(seed)).float().reshape(*x.shape[:-1], size)
+
+
 @operator
 def non_zero(x: Tensor) -> Tensor:
     """The coordinates of the elements that are not 0, one in a row."""
     return torch.nonzero(x).int()
+
+
+# ---- lists: Python lists of tensors of one shape, None where nothing was written yet ---------------------------------
+
+def _longer(ls: list[Tensor | None], length: int) -> list[Tensor | None]:
+    """A copy of a list with room for `length` elements at least."""
+    return [*ls, *[None] * (length - len(ls))]
+
+
+def _elements(ls: list[Tensor | None]) -> list[Tensor]:
+    """A list with zeros where nothing was written. Raises ValueError where the shape of these is not known."""
+    known = next((element for element in ls if element is not None), None)
+    if known is None:
+        raise ValueError("nothing was written to the list")
+    return [torch.zeros_like(known) if element is None else element for element in ls]
+
+
+@operator
+def make_list(elem_shape: list[int] | list[str], init_length: int = 1, dynamic_length: bool = True,
+              dtype: str = "fp32") -> list[Tensor | None]:
+    """A list of `init_length` tensors of `elem_shape`, zeros. A name in that shape is a size known only later."""
+    if any(isinstance(n, str) for n in elem_shape):
+        return [None] * init_length
+    return [torch.zeros(typing.cast(list[int], elem_shape), dtype=TORCH_DTYPES[dtype])] * init_length
+
+
+@operator
+def list_length(ls: list[Tensor]) -> Tensor:
+    return torch.tensor(len(ls), dtype=torch.int32)
+
+
+@operator
+def list_write(ls: list[Tensor], index: Tensor, value: Tensor) -> list[Tensor | None]:
+    """`ls` with `value` at `index`; it grows where it is too short."""
+    place = int(index)
+    written = _longer(list(ls), place + 1)
+    written[place] = value
+    return written
+
+
+@operator
+def list_read(ls: list[Tensor], index: Tensor) -> Tensor:
+    return _elements(list(ls))[int(index)]
+
+
+@operator
+def list_gather(ls: list[Tensor], indices: Tensor) -> Tensor:
+    """The elements of `ls` at `indices` [n], stacked: [n, ...]."""
+    elements = _elements(list(ls))
+    return torch.stack([elements[i] for i in indices.tolist()])
+
+
+@operator
+def list_scatter(ls: list[Tensor], indices: Tensor, value: Tensor) -> list[Tensor | None]:
+    """`ls` with the slices of `value` [n, ...] at `indices` [n]; it grows where it is too short."""
+    places = indices.tolist()
+    written = _longer(list(ls), max(places, default=-1) + 1)
+    for place, element in zip(places, value, strict=True):
+        written[place] = element
+    return written
+
+
+# ---- state -----------------------------------------------------------------------------------------------------------
+
+@operator
+def read_state(input: StateCell) -> Tensor:
+    return input.value
+
+
+@operator
+def coreml_update_state(state: StateCell, value: Tensor) -> Tensor:
+    """Keep `value`, and give it back. coremltools writes it as `write_state` and `read_state`."""
+    state.value = value
+    return value
 
 
 # ---- resizing --------------------------------------------------------------------------------------------------------
@@ -792,9 +991,98 @@ def resize(x: Tensor, shape: list[int], resized_dims: int, interpolation_mode: s
         if interpolation_mode == "LINEAR":
             x = _interpolate(x, points, axis)
         else:
-            nearest = points if sampling_mode == "DEFAULT" else points + 0.5
+            # coremltools' test of DEFAULT (iOS17/test_image_resizing.py) takes the nearest pixel, not the one before
+            nearest = torch.ceil(points - 0.5) if sampling_mode == "DEFAULT" else torch.floor(points + 0.5)
             x = x.index_select(axis, nearest.long())
     return x
+
+
+def _corners(boxes: Tensor, mode: str) -> tuple[Tensor, Tensor]:
+    """The first and the last (row, column) of `boxes` [N, 4], [N, 2] each, by the four modes of `crop_resize`.
+
+    A box given by its centre reaches half its size to either side.
+    """
+    one, other = boxes.split(2, -1)
+    if mode.endswith("WIDTH_FIRST"):
+        one, other = one.flip(-1), other.flip(-1)
+    return (one - other / 2, one + other / 2) if mode.startswith("CENTER_SIZE") else (one, other)
+
+
+def _box_points(first: Tensor, last: Tensor, target: int, sampling_mode: str) -> Tensor:
+    """Where each of `target` samples lies between `first` and `last` [N]: [N, target]. The grid is that of `_grid` on
+    an axis of last - first + 1 pixels; a box whose ends are swapped is read backwards."""
+    i, extent = torch.arange(target, dtype=torch.float32), (last - first)[:, None]
+    match sampling_mode:
+        case "ALIGN_CORNERS" if target == 1:
+            points = i + extent / 2
+        case "STRICT_ALIGN_CORNERS" | "ALIGN_CORNERS":
+            points = i * (extent / max(target - 1, 1))
+        case "UNALIGN_CORNERS":
+            points = (i + 0.5) * ((extent + 1) / target) - 0.5
+        case "OFFSET_CORNERS":
+            points = (i + 0.5) * (extent.clamp(min=1) / target)
+        case _:  # DEFAULT
+            points = i * ((extent + 1) / target)
+    return first[:, None] + points.clamp(extent.clamp(max=0), extent.clamp(min=0))
+
+
+EDGE = 1e-4
+"""How far beyond the outermost pixels, in pixels, a point may come to lie by rounding."""
+
+
+def _sampled(images: Tensor, rows: Tensor, columns: Tensor, pad_value: float) -> Tensor:
+    """`images` [N, C, H, W] at fractional `rows` [N, h] and `columns` [N, w], linearly between pixels: [N, C, h, w]. A
+    point beyond the outermost pixels is `pad_value`."""
+    height, width = images.shape[-2:]
+    beyond = [(points < -EDGE) | (points > size - 1 + EDGE) for points, size in ((rows, height), (columns, width))]
+    outside = beyond[0][:, :, None] | beyond[1][:, None]
+    batch = torch.arange(len(images))[:, None, None]
+
+    def line(row: Tensor) -> Tensor:  # along the columns, [N, h, w, C]
+        left = columns.floor().long().clamp(0, width - 1)
+        one, other = (images[batch, :, row[:, :, None], column[:, None]]
+                      for column in (left, (left + 1).clamp(max=width - 1)))
+        return torch.lerp(one, other, (columns - left)[:, None, :, None])
+
+    top = rows.floor().long().clamp(0, height - 1)
+    values = torch.lerp(line(top), line((top + 1).clamp(max=height - 1)), (rows - top)[:, :, None, None])
+    return torch.where(outside[..., None], pad_value, values).permute(0, 3, 1, 2)
+
+
+def crop_boxes(x: Tensor, boxes: Tensor, box_indices: Tensor, target: tuple[int, int], normalized: bool, scale: float,
+               box_mode: str, sampling_mode: str, pad_value: float) -> Tensor:
+    """The part of `x[box_indices[i]]` [C, H, W] in each of `boxes` [N, 4], resized to `target` (height, width):
+    [N, C, height, width]."""
+    sizes = torch.tensor(x.shape[-2:]) - 1 if normalized else torch.ones(2)
+    first, last = (corner * sizes * scale for corner in _corners(boxes.float(), box_mode))
+    rows, columns = (_box_points(first[:, axis], last[:, axis], target[axis], sampling_mode) for axis in (0, 1))
+    return _sampled(x[box_indices.long()], rows, columns, pad_value)
+
+
+def crop_all(x: Tensor, roi: Tensor, *options: Any) -> Tensor:
+    """`crop_boxes` for `roi` [N, 1, 4, 1, 1], each box in every image, or [N, 1, 5, 1, 1], where the image's place
+    comes first: [N, B or 1, C, height, width]. `options` are those of `crop_boxes` after the places."""
+    boxes = roi.reshape(len(roi), -1)
+    if boxes.shape[1] == 5:
+        return crop_boxes(x, boxes[:, 1:], boxes[:, 0], *options)[:, None]
+    pictures = torch.arange(len(x)).repeat(len(boxes))
+    crops = crop_boxes(x, boxes.repeat_interleave(len(x), 0), pictures, *options)
+    return crops.reshape(len(boxes), len(x), *crops.shape[1:])
+
+
+@operator
+def crop_resize(x: Tensor, roi: Tensor | None = None, boxes: Tensor | None = None, box_indices: Tensor | None = None,
+                target_height: int = 1, target_width: int = 1, normalized_coordinates: bool = False,
+                spatial_scale: float = 1.0, box_coordinate_mode: str = "CORNERS_HEIGHT_FIRST",
+                sampling_mode: str = "DEFAULT", pad_value: float = 0.0) -> Tensor:
+    """Parts of `x` [B, C, H, W] resized: for `boxes` [N, 4], from iOS 17 on, [N, C, target_height, target_width]; for
+    `roi` before, as `crop_all`."""
+    options = ((target_height, target_width), normalized_coordinates, spatial_scale, box_coordinate_mode, sampling_mode,
+               pad_value)
+    if boxes is None:
+        return crop_all(x, typing.cast(Tensor, roi), *options)
+    places = torch.arange(len(boxes)) if box_indices is None else box_indices
+    return crop_boxes(x, boxes, places, *options)
 
 
 @operator
@@ -822,6 +1110,74 @@ def affine(x: Tensor, transform_matrix: Tensor, output_height: int, output_width
     matrix = transform_matrix.reshape(-1, 2, 3).expand(len(x), 2, 3)
     grid = F.affine_grid(matrix, [len(x), x.shape[1], output_height, output_width], align_corners)
     return resample(x, grid, sampling_mode, padding_mode, padding_value, coordinates_mode, align_corners)
+
+
+# ---- detection -------------------------------------------------------------------------------------------------------
+
+def _overlaps(box: Tensor, boxes: Tensor) -> Tensor:
+    """The intersection over the union of a box [4] and each of `boxes` [N, 4], (x, y, width, height) each with the
+    centre's x and y: [N], 0 where both are empty."""
+    low = torch.maximum(box[:2] - box[2:] / 2, boxes[:, :2] - boxes[:, 2:] / 2)
+    high = torch.minimum(box[:2] + box[2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2)
+    shared = (high - low).clamp(min=0).prod(-1)
+    union = box[2:].prod() + boxes[:, 2:].prod(-1) - shared
+    return torch.where(union > 0, shared / union, 0)
+
+
+def suppressed(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, max_boxes: int,
+               per_class: bool) -> list[int]:
+    """Which of `boxes` [N, 4] with `scores` [N, K] are kept, the best first.
+
+    A box counts with its best class. One whose score is not above `score_threshold` is dropped, and so is one that
+    overlaps a better one (`per_class`: of its class) by more than `iou_threshold`. If none is left the best one is
+    kept: so do the tests with which coremltools checks Core ML
+    (coremltools/converters/mil/mil/ops/tests/iOS14/test_tensor_operation.py).
+    """
+    best, classes = scores.max(-1)
+    order = torch.argsort(best, descending=True, stable=True)
+    candidates = order[best[order] > score_threshold]
+    kept: list[int] = []
+    while len(candidates) and len(kept) < max_boxes:
+        chosen = int(candidates[0])
+        kept.append(chosen)
+        covered = _overlaps(boxes[chosen], boxes[candidates]) > iou_threshold
+        covered = covered & (classes[candidates] == classes[chosen]) if per_class else covered
+        covered[0] = True
+        candidates = candidates[~covered]
+    return kept or order[:1].tolist()
+
+
+def _filled(values: Tensor, length: int, value: float) -> Tensor:
+    """`values` [n, ...] with `value` behind, [length, ...]."""
+    return torch.cat([values, values.new_full((length - len(values), *values.shape[1:]), value)])
+
+
+def suppress(boxes: Tensor, scores: Tensor, iou_threshold: float, score_threshold: float, max_boxes: int,
+             per_class: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`suppressed` for `boxes` [n, N, 4] and `scores` [n, N, K]: the boxes kept, [n, max_boxes, 4], their scores,
+    [n, max_boxes, K], their places, [n, max_boxes], and how many they are, [n]. What is missing to `max_boxes` is 0, in
+    the places -1."""
+    answers = []
+    for one, its_scores in zip(boxes, scores):
+        kept = torch.tensor(suppressed(one, its_scores, iou_threshold, score_threshold, max_boxes, per_class),
+                            dtype=torch.int32)
+        answers.append((_filled(one[kept.long()], max_boxes, 0), _filled(its_scores[kept.long()], max_boxes, 0),
+                        _filled(kept, max_boxes, -1), torch.tensor(len(kept), dtype=torch.int32)))
+    kept_boxes, kept_scores, places, counts = map(torch.stack, zip(*answers))
+    return kept_boxes, kept_scores, places, counts
+
+
+@operator
+def non_maximum_suppression(boxes: Tensor, scores: Tensor, iou_threshold: float, max_boxes: int,
+                            score_threshold: float | None = None, per_class_suppression: bool = False
+                            ) -> tuple[Tensor, ...]:
+    """`suppress`. From iOS 17 on there is no `score_threshold`, the places of the boxes are the last axis of `boxes`
+    [n, 4, N], of `scores` [n, K, N] and of what comes back, and their number does not."""
+    if score_threshold is not None:
+        return suppress(boxes, scores, iou_threshold, score_threshold, max_boxes, per_class_suppression)
+    kept, kept_scores, places, _ = suppress(boxes.mT, scores.mT, iou_threshold, -math.inf, max_boxes,
+                                            per_class_suppression)
+    return kept.mT, kept_scores.mT, places
 
 
 # ---- quantized activations and the classifier ------------------------------------------------------------------------

@@ -5,7 +5,7 @@ The function that computes an operation is looked up by the operation's name in 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,20 @@ from torch import Tensor
 
 from . import onednn
 from .errors import UnknownOperator
-from .interpreter import Interpreter, Node
-from .mil_ops import OPERATORS, Operator
+from .interpreter import LOOP_LIMIT, Interpreter, Node
+from .mil_ops import OPERATORS, Operator, StateCell
 
 CONSTANTS = re.compile(r"const|constexpr_\w+")
 """Operations that hold weights, plain or compressed. coremltools unpacks them when the model is loaded."""
 
 
+WITH_BLOCKS = ("cond", "while_loop")
+"""Operators with operations inside them; `MLProgram` builds these."""
+
+
 def check_operators(names: Iterable[str], file: str) -> None:
     """Raise `UnknownOperator` unless every one of `names`, the operators used by `file`, can be run."""
-    known = {*OPERATORS, "cond"}
+    known = {*OPERATORS, *WITH_BLOCKS, "write_state"}  # coremltools reads write_state as coreml_update_state
     unknown = sorted({name for name in names if name not in known and not CONSTANTS.fullmatch(name)})
     if unknown:
         raise UnknownOperator(
@@ -51,16 +55,17 @@ def as_parameter(value: Any) -> Any:
 
 
 @dataclass
-class Branch:
-    """What a `cond` runs in one of its two cases."""
+class InnerBlock:
+    """The operations inside a `cond` or a `while_loop`: what runs in one case, or in one round."""
 
     nodes: list[Node]
     outputs: list[str]
+    inputs: list[str]
 
     @property
     def reads(self) -> set[str]:
         """The values of the program around it that it needs."""
-        made = {name for node in self.nodes for name in node.outputs}
+        made = {name for node in self.nodes for name in node.outputs} | {*self.inputs}
         return ({name for node in self.nodes for name in node.inputs} | set(self.outputs)) - made
 
 
@@ -76,9 +81,11 @@ class MLProgram(Interpreter):
     def __init__(self, function: Any, file: str, round_to_float16: bool = False):
         self.file = file
         self.round_to_float16 = round_to_float16
-        self.input_shapes = {name: var.shape for name, var in function.inputs.items()}
+        self.input_shapes = {name: var.shape for name, var in function.inputs.items() if not _is_state(var)}
+        self.state_shapes = {name: tuple(var.shape) for name, var in function.inputs.items() if _is_state(var)}
         self.outputs = [var.name for var in function.outputs]
         self.constants: dict[str, Tensor] = {}
+        self._has_loops = False
         self.nodes = [self._node(op) for op in function.operations if not self._is_constant(op)]
         if onednn.is_available():
             self._pack_convolutions({op.name: op.x.shape for op in function.operations if op.op_type == "conv"})
@@ -86,6 +93,19 @@ class MLProgram(Interpreter):
             if var.val is not None:
                 self._constant(var)
         self._note_last_uses()
+
+    @property
+    def is_batchable(self) -> bool:
+        """Whether stacked inputs are answered as each alone would be. A state belongs to one input after the other, and
+        with the noise by which this is tried a loop might not end."""
+        return not self.state_shapes and not self._has_loops and super().is_batchable
+
+    def make_state(self) -> dict[str, StateCell]:
+        """A new state, zeros, by name: what `run` takes among its inputs."""
+        return {name: StateCell(torch.zeros(shape)) for name, shape in self.state_shapes.items()}
+
+    def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return super()._start(self.make_state() | dict(inputs))
 
     @staticmethod
     def _is_constant(op: Any) -> bool:
@@ -98,8 +118,8 @@ class MLProgram(Interpreter):
         return var.name
 
     def _node(self, op: Any) -> Node:
-        if op.op_type == "cond":
-            return self._cond(op)
+        if op.op_type in WITH_BLOCKS:
+            return self._cond(op) if op.op_type == "cond" else self._while_loop(op)
         known = OPERATORS[op.op_type]
         node = Node(known, op.op_type, op.name, tuple(var.name for var in op.outputs))
         for keyword, argument in op.inputs.items():
@@ -108,7 +128,9 @@ class MLProgram(Interpreter):
             if keyword not in known.keywords:
                 raise UnknownOperator(f"{self.file}: the runtime does not know the argument '{keyword}' of the Core ML "
                                       f"operator {op.op_type}; add it to that function in mil_ops.py")
-            if isinstance(argument, list | tuple):
+            if isinstance(argument, list | tuple) and keyword not in known.tensors:
+                node.parameters[keyword] = [as_parameter(_constant_value(var)) for var in argument]
+            elif isinstance(argument, list | tuple):
                 node.tensors[keyword] = [self._reference(var) for var in argument]
             elif keyword in known.tensors:
                 node.tensors[keyword] = self._reference(argument)
@@ -121,26 +143,56 @@ class MLProgram(Interpreter):
             node.parameters["shape"] = [-1, *op.outputs[0].shape[1:]]  # the first axis may hold a batch
         return node
 
+    def _block(self, block: Any) -> InnerBlock:
+        nodes = [self._node(op) for op in block.operations if not self._is_constant(op)]
+        return InnerBlock(nodes, [self._reference(var) for var in block.outputs], [var.name for var in block.inputs])
+
+    def _run_block(self, block: InnerBlock, inputs: Iterable[Any], around: Mapping[str, Any]) -> list[Any]:
+        """The outputs of a block for its inputs and the values of the program around it."""
+        values = dict(around) | dict(zip(block.inputs, inputs, strict=True))
+        for node in block.nodes:
+            self.run_node(node, values)
+        return [values[name] for name in block.outputs]
+
     def _cond(self, op: Any) -> Node:
-        """One of two branches, which read values of the program around them."""
-        branches = [Branch([self._node(inner) for inner in block.operations if not self._is_constant(inner)],
-                           [self._reference(var) for var in block.outputs]) for block in op.blocks]
-        read = {name for branch in branches for name in branch.reads}
+        """One of two blocks, which read values of the program around them."""
+        blocks = [self._block(block) for block in op.blocks]
+        read = sorted({name for block in blocks for name in block.reads})
 
-        def compute(pred: Tensor, **values: Tensor) -> tuple[Any, ...]:
-            branch = branches[0] if pred else branches[1]
-            for node in branch.nodes:
-                self.run_node(node, values)
-            return tuple(values[name] for name in branch.outputs)
+        def compute(pred: Tensor, around: list[Any]) -> tuple[Any, ...]:
+            return tuple(self._run_block(blocks[0] if pred else blocks[1], [], dict(zip(read, around))))
 
-        keywords = frozenset({"pred", *read})
-        tensors: dict[str, str | list[str]] = {name: name for name in read}
-        tensors["pred"] = self._reference(op.pred)
-        outputs = tuple(var.name for var in op.outputs)
-        return Node(Operator(compute, keywords, keywords), "cond", op.name, outputs, tensors=tensors)
+        return self._node_with_blocks(op, compute, {"pred": self._reference(op.pred), "around": list(read)})
+
+    def _while_loop(self, op: Any) -> Node:
+        """A block that is run as long as another one says so; each reads the variables of the loop and values of the
+        program around it."""
+        self._has_loops = True
+        condition, body = (self._block(block) for block in op.blocks)
+        read = sorted(condition.reads | body.reads)
+
+        def compute(loop_vars: list[Any], around: list[Any]) -> tuple[Any, ...]:
+            outside = dict(zip(read, around))
+            for _ in range(LOOP_LIMIT):
+                if not self._run_block(condition, loop_vars, outside)[0]:
+                    return tuple(loop_vars)
+                loop_vars = self._run_block(body, loop_vars, outside)
+            raise ValueError(f"it has not ended after {LOOP_LIMIT} rounds")
+
+        start = [self._reference(var) for var in op.loop_vars]
+        return self._node_with_blocks(op, compute, {"loop_vars": start, "around": list(read)})
+
+    @staticmethod
+    def _node_with_blocks(op: Any, compute: Callable, tensors: dict[str, str | list[str]]) -> Node:
+        keywords = frozenset(tensors)
+        return Node(Operator(compute, keywords, keywords), op.op_type, op.name, tuple(var.name for var in op.outputs),
+                    tensors=tensors)
 
     def _reference(self, var: Any) -> str:
         return self._constant(var) if _is_known(var) else var.name
+
+    def _has_constant_weights(self, conv: Node) -> bool:
+        return all(name in self.constants for keyword, name in conv.tensors.items() if keyword != "x")
 
     def _pack_convolutions(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Replace convolutions of images by `onednn.PackedConv`, with the activation where nothing else reads the sum.
@@ -155,7 +207,7 @@ class MLProgram(Interpreter):
             if node in fused:
                 continue
             shape = shapes.get(node.name, ())
-            if len(shape) == 4 and all(isinstance(n, int) for n in shape):
+            if len(shape) == 4 and all(isinstance(n, int) for n in shape) and self._has_constant_weights(node):
                 arguments: dict[str, Any] = node.parameters | {
                     keyword: self.constants[str(name)] for keyword, name in node.tensors.items() if keyword != "x"}
                 conv = onednn.PackedConv(input_shape=shape, **arguments)
@@ -170,6 +222,11 @@ class MLProgram(Interpreter):
         read = {name for node in nodes for name in node.inputs}
         self.nodes = nodes
         self.constants = {name: tensor for name, tensor in self.constants.items() if name in read}
+
+
+def _is_state(var: Any) -> bool:
+    """Whether an input of a function is a value that is kept from one run to the next."""
+    return hasattr(var.sym_type, "wrapped_type")
 
 
 def _is_known(var: Any) -> bool:

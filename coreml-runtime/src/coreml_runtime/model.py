@@ -14,8 +14,10 @@ from torch import Tensor
 from . import threads
 from .errors import InputError, ModelRunError, first_line, quoted
 from .interpreter import BATCH_SIZE, Interpreter
+from .ml_program import MLProgram
 from .pipeline import Pipeline
 from .reading import choose_function, read_program, read_spec
+from .state import State
 
 ComputePrecision = Literal["float32", "float16"]
 Prediction = dict[str, Any]
@@ -156,6 +158,8 @@ class Model:
         self.output_names = [feature.name for feature in description.output]
         self.metadata = read_metadata(description)
         self.class_labels = program.class_labels
+        self._state_dtypes = {feature.name: np.dtype(_dtype(feature.type.stateType.arrayType)).name
+                              for feature in description.state}
         self._outputs = {feature.name: feature.type for feature in description.output}
         self.program = program
 
@@ -174,18 +178,25 @@ class Model:
         """The inputs that take a picture, with name, size and colour layout."""
         return [i for i in self.input_description.values() if isinstance(i, ImageInput)]
 
-    @overload
-    def predict(self, data: Mapping[str, Any]) -> Prediction: ...
+    def make_state(self) -> State:
+        """A new state for `predict`, zeros; it is empty if the model keeps none."""
+        cells = self.program.make_state() if isinstance(self.program, MLProgram) else {}
+        return State(self.path.name, cells, self._state_dtypes)
 
     @overload
-    def predict(self, data: Sequence[Mapping[str, Any]]) -> list[Prediction]: ...
+    def predict(self, data: Mapping[str, Any], state: State | None = None) -> Prediction: ...
 
-    def predict(self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Prediction | list[Prediction]:
+    @overload
+    def predict(self, data: Sequence[Mapping[str, Any]], state: State | None = None) -> list[Prediction]: ...
+
+    def predict(self, data: Mapping[str, Any] | Sequence[Mapping[str, Any]], state: State | None = None
+                ) -> Prediction | list[Prediction]:
         """Answer one dictionary of inputs, or a list of them with a list.
 
         Args:
             data: for each input by name, a PIL image of the declared size and mode (nothing is resized here, as on a
                 Mac), or an array of the declared shape.
+            state: what a model with state goes on from, and changes; made by `make_state`.
 
         Returns:
             The outputs by name. A classifier gives its label, and a dictionary from label to probability; other
@@ -196,11 +207,26 @@ class Model:
             ModelRunError: an operation of the model failed.
         """
         inputs = [self._tensors(each) for each in ([data] if isinstance(data, Mapping) else data)]
+        cells = self._cells(state, isinstance(data, Mapping))
         with threads.adapted():
-            answers = self._run_all(inputs)
+            answers = self._run_all([each | cells for each in inputs])
         return answers[0] if isinstance(data, Mapping) else answers
 
-    def _run_all(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
+    def _cells(self, state: State | None, is_single: bool) -> dict[str, Any]:
+        """What the program reads and updates of a state. Raises InputError where one is missing or not the model's."""
+        if state is None and not self._state_dtypes:
+            return {}
+        if state is None:
+            raise InputError(f"{self.path.name}: this model keeps a state; make one with model.make_state(), and give "
+                             f"it with each input: model.predict(data, state)")
+        if not is_single:
+            raise InputError(f"{self.path.name}: a state goes with one input at a time; call predict once for each")
+        if not isinstance(state, State) or state.cells.keys() != self._state_dtypes.keys():
+            raise InputError(f"{self.path.name}: the state is not one of this model's; make one with "
+                             f"model.make_state()")
+        return dict(state.cells)
+
+    def _run_all(self, inputs: list[dict[str, Any]]) -> list[Prediction]:
         """The answers to inputs, stacked where the program allows it."""
         size = BATCH_SIZE if len(inputs) >= BATCH_SIZE and self.program.is_batchable else 1
         whole = len(inputs) - len(inputs) % size  # the rest one by one: weights are packed for these two sizes only
@@ -219,7 +245,7 @@ class Model:
         except InputError as error:
             raise InputError(f"{self.path.name}: {error}") from None
 
-    def _run(self, inputs: list[dict[str, Tensor]]) -> list[Prediction]:
+    def _run(self, inputs: list[dict[str, Any]]) -> list[Prediction]:
         """The answers to inputs, which are stacked along the first axis if there are several."""
         threads.adapt()
         if len(inputs) == 1:

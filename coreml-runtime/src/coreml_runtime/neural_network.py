@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import nn_layers, onednn
-from .errors import ModelFileError, ModelRunError, UnknownOperator, quoted
+from . import nn_control, nn_layers, nn_recurrent, onednn
+from .errors import CoreMLRuntimeError, ModelFileError, ModelRunError, UnknownOperator, first_line, quoted
 from .interpreter import Interpreter, Node
 from .mil_ops import Operator
 
@@ -29,8 +29,8 @@ SIZES = frozenset({"channels", "inputChannels", "kernelChannels", "outputChannel
 
 def check_layers(network: Any, file: str) -> None:
     """Raise `UnknownOperator` unless every layer of the network can be run."""
-    kinds = {layer.WhichOneof("layer") or "without a type": layer.name for layer in network.layers}
-    unknown = sorted(kinds.keys() - nn_layers.LAYERS.keys())
+    kinds = {layer.WhichOneof("layer") or "without a type": layer.name for layer in nn_control.all_layers(network)}
+    unknown = sorted(kinds.keys() - nn_layers.LAYERS.keys() - {*nn_control.KINDS})
     if unknown:
         named = ", ".join(f"{kind} ('{kinds[kind]}')" for kind in unknown)
         raise UnknownOperator(f"{file}: the runtime does not know the Core ML layer{'s' * (len(unknown) > 1)} {named}; "
@@ -148,6 +148,9 @@ class NeuralNetwork(Interpreter):
         self.file, self.round_to_float16 = file, round_to_float16
         network = getattr(spec, spec.WhichOneof("Type"))
         check_layers(network, file)
+        stray = nn_control.stray_layer(network)
+        if stray is not None:
+            raise ModelFileError(f"{file}: the layer '{stray}' ends a round of a loop, but is in none; export it again")
         self._read_inputs(network, spec.description)
         self._read_outputs(network, spec.description)
         self.constants: dict[str, Tensor] = {}
@@ -201,13 +204,17 @@ class NeuralNetwork(Interpreter):
     @property
     def is_batchable(self) -> bool:
         """Whether stacked inputs are answered as each alone would be: pictures only, and no layer that mixes them."""
-        return not self._has_arrays and super().is_batchable
+        has_control = any(node.op_type in nn_control.KINDS for node in self.nodes)
+        return not self._has_arrays and not has_control and super().is_batchable
 
     def _outputs(self, values: Mapping[str, Any]) -> dict[str, list]:
         """The outputs by name, each a list with one entry for each of the stacked inputs.
 
         An entry is a tensor of the declared shape, or, of a classifier, a label or a dictionary of probabilities.
         """
+        missing = sorted({*self.outputs} - values.keys())
+        if missing:
+            raise ModelRunError(f"{self.file}: none of the layers that ran has made {quoted(missing)}; export it again")
         answers: dict[str, list] = {name: [_declared(y, shape) for y in self._unstacked(values[name])]
                                     for name, shape in self._shapes.items()}
         if self._classes:
@@ -224,7 +231,7 @@ class NeuralNetwork(Interpreter):
         axis = self.batch_axis if value.ndim > self.batch_axis else 0
         return [value] if self._has_arrays else value.split(1, axis)
 
-    def _start(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         return super()._start({name: self._tensor(name, x) for name, x in inputs.items()})
 
     def _tensor(self, name: str, x: Tensor) -> Tensor:
@@ -262,20 +269,25 @@ class NeuralNetwork(Interpreter):
         """One node per layer; the layers that load a constant become constants."""
         for layer in network.layers:
             kind = layer.WhichOneof("layer")
+            if kind in nn_control.KINDS:
+                yield self._read_control(layer)
+                continue
             known = nn_layers.LAYERS[kind]
             if len(layer.input) > len(known.inputs) and not known.takes_list:
                 raise UnknownOperator(f"{self.file}: the layer '{layer.name}' ({kind}) has {len(layer.input)} inputs, "
                                       f"and the runtime computes it from {len(known.inputs)}; convert the model "
                                       f"without it")
             try:
-                arguments = layer_arguments(kind, getattr(layer, kind))
+                arguments = (nn_recurrent.READERS[kind](getattr(layer, kind), decode_weights)
+                             | {"outputs": len(layer.output)} if kind in nn_recurrent.READERS
+                             else layer_arguments(kind, getattr(layer, kind)))
             except UnknownOperator as error:
                 raise UnknownOperator(f"{self.file}: {error}") from None
             except ValueError as error:
                 raise ModelFileError(f"{self.file}: the weights of the layer '{layer.name}' do not fit ({error}); "
                                      f"export or copy it again") from None
             arguments = {key: self._rounded(value) for key, value in arguments.items()}
-            if not known.inputs:
+            if not known.inputs and not kind.startswith("random"):
                 self.constants[layer.output[0]] = known.compute(**arguments)
                 continue
             if "targetShape" in arguments and kind in ("reshapeStatic", "rankPreservingReshape"):
@@ -286,6 +298,28 @@ class NeuralNetwork(Interpreter):
             operator = Operator(known.compute, known.keywords | set(known.inputs), frozenset(known.inputs))
             yield Node(operator, kind, layer.name, tuple(layer.output), arguments, tensors)
 
+    def _read_control(self, layer: Any) -> Node:
+        """A node of control flow, which `run_node` runs."""
+        kind = layer.WhichOneof("layer")
+        if kind == "branch" and not layer.input:
+            raise ModelFileError(f"{self.file}: the branch '{layer.name}' has no condition; export it again")
+        control, reads, made = nn_control.read_control(layer, self._read_layers)
+        names: dict[str, str | list[str]] = {"reads": [name for name in reads if name not in self.constants]}
+        return Node(Operator(control.run, frozenset(), frozenset()), kind, layer.name, tuple(made), {}, names)
+
+    def run_node(self, node: Node, values: dict[str, Any]) -> None:
+        """Compute one layer, or run those in a layer of control flow, as `Interpreter.run_node`."""
+        if node.op_type not in nn_control.KINDS:
+            super().run_node(node, values)
+            return
+        try:
+            node.operator.compute(self.run_node, values)
+        except (CoreMLRuntimeError, nn_control.LoopBreak, nn_control.LoopContinue):
+            raise  # from a layer inside this one, which is named already; or for the loop around it
+        except Exception as error:
+            raise ModelRunError(f"{self.file}: the {node.op_type} '{node.name}' cannot be run ({first_line(error)}); "
+                                f"export it again") from error
+
     def _pack_convolutions(self) -> None:
         """Replace convolutions by `PackedLayer`, with the batch norm and the activation where nothing else reads what
         comes between. Where results are rounded to float16 nothing is joined: each works on a rounded value."""
@@ -295,7 +329,8 @@ class NeuralNetwork(Interpreter):
         for node in self.nodes:
             if node in joined:
                 continue
-            if node.op_type == "convolution" and not node.parameters["isDeconvolution"]:
+            if (node.op_type == "convolution" and not node.parameters["isDeconvolution"]
+                    and "computed" not in node.tensors):
                 followers = [] if self.round_to_float16 else list(_joinable(node, readers))
                 joined.update(followers)
                 compute = PackedLayer(node.parameters, followers)

@@ -92,10 +92,12 @@ def _kernel_shape(params: Any) -> list[int]:
 
 
 @layer(weights=_kernel_shape, bias=lambda params: [params.outputChannels])
-def convolution(x: Tensor, *, kernelSize: list[int], stride: list[int], dilationFactor: list[int], nGroups: int,
-                valid: Any, same: Any, isDeconvolution: bool, hasBias: bool, weights: Tensor, bias: Tensor | None,
-                outputShape: list[int]) -> Tensor:
-    """`weights` is [C_out, C / groups, h, w], of a deconvolution [C, C_out / groups, h, w]."""
+def convolution(x: Tensor, computed: Tensor | None = None, *, kernelSize: list[int], stride: list[int],
+                dilationFactor: list[int], nGroups: int, valid: Any, same: Any, isDeconvolution: bool, hasBias: bool,
+                weights: Tensor | None, bias: Tensor | None, outputShape: list[int]) -> Tensor:
+    """`weights` is [C_out, C / groups, h, w], of a deconvolution [C, C_out / groups, h, w]; or weights are `computed`,
+    with further axes of size 1 before."""
+    weights = typing.cast(Tensor, weights) if computed is None else _images(computed)
     images, bias, groups, stride = _images(x), bias if hasBias else None, nGroups or 1, stride or [1, 1]
     if isDeconvolution:
         return _as_before(_deconvolution(images, weights, bias, groups, stride, valid, same, outputShape), x)
@@ -157,6 +159,42 @@ def embeddingND(x: Tensor, *, hasBias: bool, weights: Tensor, bias: Tensor | Non
     return _look_up(x[..., 0], weights, bias if hasBias else None)
 
 
+def _sizes_3d(params: Any) -> list[int]:
+    sizes = [params.kernelDepth, params.kernelHeight, params.kernelWidth]
+    channels, groups = params.inputChannels, params.nGroups or 1
+    if params.isDeconvolution:
+        return [channels, params.outputChannels // groups, *sizes]
+    return [params.outputChannels, channels // groups, *sizes]
+
+
+def _volumes(x: Tensor) -> Tensor:
+    """`x` [..., C, D, H, W] with all leading axes in one."""
+    return x.reshape(-1, *x.shape[-4:])
+
+
+def _as_volumes(volumes: Tensor, x: Tensor) -> Tensor:
+    """`volumes` [N, C, D, H, W] with the leading axes that `x` [..., C', D', H', W'] has."""
+    return volumes.reshape(*x.shape[:-4], *volumes.shape[1:])
+
+
+@layer(weights=_sizes_3d, bias=lambda params: [params.outputChannels])
+def convolution3d(x: Tensor, *, nGroups: int, kernelDepth: int, kernelHeight: int, kernelWidth: int, strideDepth: int,
+                  strideHeight: int, strideWidth: int, dilationDepth: int, dilationHeight: int, dilationWidth: int,
+                  paddingType: str, customPaddingFront: int, customPaddingBack: int, customPaddingTop: int,
+                  customPaddingBottom: int, customPaddingLeft: int, customPaddingRight: int, isDeconvolution: bool,
+                  hasBias: bool, weights: Tensor, bias: Tensor | None, outputShape: list[int]) -> Tensor:
+    """`x` [..., C, D, H, W]; `weights` is [C_out, C / groups, d, h, w], of a deconvolution [C, C_out / groups, ...]."""
+    options: dict[str, Any] = dict(
+        strides=[strideDepth or 1, strideHeight or 1, strideWidth or 1], pad_type=paddingType.lower(),
+        dilations=[dilationDepth or 1, dilationHeight or 1, dilationWidth or 1], groups=nGroups or 1,
+        pad=[customPaddingFront, customPaddingBack, customPaddingTop, customPaddingBottom, customPaddingLeft,
+             customPaddingRight], bias=bias if hasBias else None)
+    if isDeconvolution:
+        shape = [0, 0, *outputShape] if outputShape else None
+        return _as_volumes(mil_ops.conv_transpose(_volumes(x), weights, output_shape=shape, **options), x)
+    return _as_volumes(mil_ops.conv(_volumes(x), weights, **options), x)
+
+
 # ---- pooling ---------------------------------------------------------------------------------------------------------
 
 GLOBAL_POOLS: dict[str, Callable] = {
@@ -207,6 +245,29 @@ def _to_the_last_pixel(sizes: Iterable[int], kernel: list[int], stride: list[int
             last -= 1
         amounts += [pad, last * step + extent - size - pad]
     return amounts
+
+
+@layer()
+def pooling3d(x: Tensor, *, type: str, kernelDepth: int, kernelHeight: int, kernelWidth: int, strideDepth: int,
+              strideHeight: int, strideWidth: int, paddingType: str, customPaddingFront: int, customPaddingBack: int,
+              customPaddingTop: int, customPaddingBottom: int, customPaddingLeft: int, customPaddingRight: int,
+              countExcludePadding: bool) -> Tensor:
+    """The greatest or the average value in each window of `x` [..., C, D, H, W]."""
+    options: dict[str, Any] = dict(
+        kernel_sizes=[kernelDepth or 3, kernelHeight or 3, kernelWidth or 3], pad_type=paddingType.lower(),
+        strides=[strideDepth or 1, strideHeight or 1, strideWidth or 1],
+        pad=[customPaddingFront, customPaddingBack, customPaddingTop, customPaddingBottom, customPaddingLeft,
+             customPaddingRight])
+    if type == "MAX":
+        return _as_volumes(mil_ops.max_pool(_volumes(x), **options), x)
+    return _as_volumes(mil_ops.avg_pool(_volumes(x), exclude_padding_from_average=countExcludePadding, **options), x)
+
+
+@layer()
+def globalPooling3d(x: Tensor, *, type: str) -> Tensor:
+    """The greatest or the average value of `x` [..., C, D, H, W], with size 1 on the last three axes."""
+    axes = (-3, -2, -1)
+    return x.amax(axes, True) if type == "MAX" else x.mean(axes, True)
 
 
 # ---- activations and elementwise functions ---------------------------------------------------------------------------
@@ -377,9 +438,64 @@ def fillStatic(*, value: float, targetShape: list[int]) -> Tensor:
     return torch.full(targetShape, value)
 
 
+def _integers(x: Tensor) -> list[int]:
+    """The values of a tensor as a list: shapes and places come as floats."""
+    return x.flatten().long().tolist()
+
+
+@layer()
+def fillDynamic(shape: Tensor, *, value: float) -> Tensor:
+    return torch.full(_integers(shape), value)
+
+
+@layer()
+def rangeStatic(*, endValue: float, startValue: float, stepSizeValue: float) -> Tensor:
+    """[n]: from the start up to the end, which is excluded."""
+    return torch.arange(startValue, endValue, stepSizeValue or 1.0)
+
+
+@layer()
+def rangeDynamic(end: Tensor, start: Tensor | None = None, step: Tensor | None = None, *, startValue: float,
+                 stepSizeValue: float) -> Tensor:
+    """As `rangeStatic`, with the start and the step from inputs where these are there."""
+    first = startValue if start is None else start.item()
+    return torch.arange(first, end.item(), (stepSizeValue or 1.0) if step is None else step.item())
+
+
 @layer()
 def fillLike(x: Tensor, *, value: float) -> Tensor:
     return torch.full(x.shape, value)
+
+
+# ---- random numbers: Core ML's distributions, but not its numbers ----------------------------------------------------
+
+def _random_layers(kind: str, draw: Callable, fields: dict[str, str]) -> None:
+    """Enter the three layers of a distribution: of a shape in the file, of an input's values, like an input.
+
+    `draw` is the operator of ML Programs, `fields` its keyword for each field of the layers' messages.
+    """
+    def compute(shape: list[int], values: dict[str, Any]) -> Tensor:
+        return draw(shape, **{keyword: values[field] for field, keyword in fields.items()})
+
+    names = frozenset(fields)
+    LAYERS[f"random{kind}Static"] = Layer(lambda *, outputShape, **values: compute(outputShape, values), (), False,
+                                          names | {"outputShape"}, {})
+    LAYERS[f"random{kind}Dynamic"] = Layer(lambda shape, **values: compute(_integers(shape), values), ("shape",), False,
+                                           names, {})
+    LAYERS[f"random{kind}Like"] = Layer(lambda x, **values: compute(list(x.shape), values), ("x",), False, names, {})
+
+
+_random_layers("Normal", mil_ops.random_normal, {"seed": "seed", "mean": "mean", "stdDev": "stddev"})
+_random_layers("Uniform", mil_ops.random_uniform, {"seed": "seed", "minVal": "low", "maxVal": "high"})
+_random_layers("Bernoulli", mil_ops.random_bernoulli, {"seed": "seed", "prob": "prob"})
+
+
+@layer()
+def categoricalDistribution(x: Tensor, *, seed: int, numSamples: int, isLogits: bool, eps: float, temperature: float
+                            ) -> Tensor:
+    """`numSamples` classes for each row of logits or probabilities `x` [..., C]: [..., numSamples]."""
+    logits = x if isLogits else torch.log(x + (eps or 1e-10))
+    return mil_ops.random_categorical(logits / (temperature or 1.0), "logits", numSamples or 1, seed)
 
 
 # ---- normalization ---------------------------------------------------------------------------------------------------
@@ -498,15 +614,18 @@ def argSort(x: Tensor, *, axis: int, descending: bool) -> Tensor:
 
 
 @layer()
-def topK(x: Tensor, *, axis: int, K: int, useBottomK: bool) -> tuple[Tensor, Tensor]:
-    """The `K` largest (`useBottomK`: smallest) values along `axis`, in order, and where they are: size `K` there."""
+def topK(x: Tensor, count: Tensor | None = None, *, axis: int, K: int, useBottomK: bool) -> tuple[Tensor, Tensor]:
+    """The `K` (or `count`) largest values along `axis`, or (`useBottomK`) smallest, in order, and where they are: size
+    `K` there."""
+    K = K if count is None else int(count.item())
     values, indices = torch.sort(x, dim=axis, descending=not useBottomK, stable=True)
     return values.narrow(axis, 0, K), indices.narrow(axis, 0, K).float()
 
 
 @layer()
-def cumSum(x: Tensor, *, axis: int, excludeFinalSum: bool, reverse: bool) -> Tensor:
-    return mil_ops.cumsum(x, axis, excludeFinalSum, reverse)
+def cumSum(x: Tensor, along: Tensor | None = None, *, axis: int, excludeFinalSum: bool, reverse: bool) -> Tensor:
+    """Running sums along `axis`, or along the axis that the input `along` says."""
+    return mil_ops.cumsum(x, axis if along is None else int(along.item()), excludeFinalSum, reverse)
 
 
 # ---- borders and sizes -----------------------------------------------------------------------------------------------
@@ -531,9 +650,17 @@ def padding(x: Tensor, *, constant: Any, reflection: Any, replication: Any, padd
 
 
 @layer()
-def constantPad(x: Tensor, *, value: float, padAmounts: list[int]) -> Tensor:
-    """`padAmounts` is [before, after, ...] for every axis, the first axis first."""
-    return mil_ops.pad_spatial(x, padAmounts, value)
+def constantPad(x: Tensor, amounts: Tensor | None = None, *, value: float, padAmounts: list[int],
+                padToGivenOutputSizeMode: bool) -> Tensor:
+    """`padAmounts` or `amounts` is [before, after, ...] for every axis, the first axis first.
+
+    With `padToGivenOutputSizeMode` they are sizes of the result: the one of the two that is not 0 says where elements
+    are added, and how many there are then.
+    """
+    given = padAmounts if amounts is None else _integers(amounts)
+    if padToGivenOutputSizeMode:
+        given = [max(size - x.shape[i // 2], 0) if size else 0 for i, size in enumerate(given)]
+    return mil_ops.pad_spatial(x, given, value)
 
 
 SAMPLING = {"DEFAULT": "DEFAULT", "ALIGN_CORNERS_TRUE": "STRICT_ALIGN_CORNERS",
@@ -559,6 +686,31 @@ def resizeBilinear(x: Tensor, *, targetSize: list[int], mode: Any) -> Tensor:
     method = mode.Method.Name(mode.samplingMethod) if mode is not None else "STRICT_ALIGN_ENDPOINTS_MODE"
     height, width = targetSize or [1, 1]
     return mil_ops.resize_bilinear(x, height, width, SAMPLING[method])
+
+
+@layer()
+def cropResize(x: Tensor, roi: Tensor, *, targetSize: list[int], normalizedCoordinates: bool, mode: Any,
+               boxIndicesMode: Any, spatialScale: float) -> Tensor:
+    """`x` [1, B, C, H, W] in the boxes `roi` [N, 1, 4, 1, 1], or [N, 1, 5, 1, 1] with the picture's place first, in
+    `targetSize` [height, width]: [N, B or 1, C, height, width]."""
+    method = mode.Method.Name(mode.samplingMethod) if mode is not None else "STRICT_ALIGN_ENDPOINTS_MODE"
+    boxes = (boxIndicesMode.Coordinates.Name(boxIndicesMode.boxMode) if boxIndicesMode is not None
+             else "CORNERS_HEIGHT_FIRST")
+    height, width = targetSize or [1, 1]
+    return mil_ops.crop_all(_images(x), roi, (height, width), normalizedCoordinates, spatialScale or 1.0, boxes,
+                            SAMPLING[method], 0.0)
+
+
+@layer()
+def NonMaximumSuppression(boxes: Tensor, scores: Tensor, iou: Tensor | None = None, score: Tensor | None = None,
+                          count: Tensor | None = None, *, iouThreshold: float, scoreThreshold: float, maxBoxes: int,
+                          perClassSuppression: bool) -> tuple[Tensor, ...]:
+    """`mil_ops.suppress` of `boxes` [n, N, 4] and `scores` [n, N, K], with the thresholds from inputs where these are
+    there."""
+    limits = [field if given is None else given.item() for field, given in (
+        (iouThreshold, iou), (scoreThreshold, score), (maxBoxes, count))]
+    return tuple(kept.float() for kept in mil_ops.suppress(
+        boxes, scores, limits[0], limits[1], int(limits[2]), perClassSuppression))
 
 
 @layer()
@@ -685,6 +837,17 @@ def broadcastToStatic(x: Tensor, *, targetShape: list[int]) -> Tensor:
 
 
 @layer()
+def broadcastToDynamic(x: Tensor, shape: Tensor) -> Tensor:
+    return x.broadcast_to(_integers(shape))
+
+
+@layer()
+def reshapeDynamic(x: Tensor, shape: Tensor) -> Tensor:
+    """`x` as `shape`: -1 is what is left over, 0 the size that `x` has on that axis."""
+    return mil_ops.reshape(x, _integers(shape))
+
+
+@layer()
 def broadcastToLike(x: Tensor, reference: Tensor) -> Tensor:
     return x.broadcast_to(reference.shape)
 
@@ -695,8 +858,20 @@ def getShape(x: Tensor) -> Tensor:
 
 
 @layer()
-def tile(x: Tensor, *, reps: list[int]) -> Tensor:
-    return x.tile(reps)
+def tile(x: Tensor, counts: Tensor | None = None, *, reps: list[int]) -> Tensor:
+    """`x` repeated `reps` or `counts` times along each axis."""
+    return x.tile(reps if counts is None else _integers(counts))
+
+
+@layer()
+def reverseSeq(x: Tensor, lengths: Tensor, *, batchAxis: int, sequenceAxis: int) -> Tensor:
+    """`x` with the first `lengths[i]` elements along `sequenceAxis` turned around, in slice i along `batchAxis`."""
+    return mil_ops.reverse_sequence(x, lengths.flatten(), sequenceAxis, batchAxis)
+
+
+@layer()
+def slidingWindows(x: Tensor, *, axis: int, windowSize: int, step: int) -> Tensor:
+    return mil_ops.sliding_windows(x, axis, windowSize, step or 1)
 
 
 @layer()
@@ -712,6 +887,59 @@ def sliceStatic(x: Tensor, *, beginIds: list[int], beginMasks: list[bool], endId
 
 
 @layer()
+def sliceDynamic(x: Tensor, begin: Tensor, end: Tensor | None = None, stride: Tensor | None = None,
+                 begin_mask: Tensor | None = None, end_mask: Tensor | None = None, squeeze_mask: Tensor | None = None,
+                 *, endIds: list[int], beginMasks: list[bool], endMasks: list[bool], strides: list[int],
+                 squeezeMasks: list[bool]) -> Tensor:
+    """As `sliceStatic`, with what is an input in place of the field."""
+    chosen = [list(field) if given is None else _integers(given) for field, given in (
+        (endIds, end), (strides, stride), (beginMasks, begin_mask), (endMasks, end_mask), (squeezeMasks, squeeze_mask))]
+    filled = [values + [int(i == 1)] * (x.ndim - len(values)) for i, values in enumerate(chosen)]
+    return torch.atleast_1d(mil_ops.slice_by_index(x, _integers(begin), *filled))
+
+
+@layer()
+def sliceBySize(x: Tensor, begin: Tensor, *, size: int, axis: int) -> Tensor:
+    """`size` elements along `axis` from `begin` on."""
+    return x.narrow(axis, int(begin.item()) % x.shape[axis], size)
+
+
+@layer()
+def whereNonZero(x: Tensor) -> Tensor:
+    """The coordinates of the elements that are not 0, one in a row."""
+    return torch.nonzero(x).float()
+
+
+@layer()
+def gatherND(x: Tensor, indices: Tensor) -> Tensor:
+    """The slices of `x` at the coordinates in the last axis of `indices`."""
+    return torch.atleast_1d(mil_ops.gather_nd(x, indices))
+
+
+def _scatter_mode(mode: str) -> str:
+    """MIL's name of a mode of accumulation."""
+    return mode.removeprefix("SCATTER_").lower()
+
+
+@layer()
+def scatter(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int, mode: str) -> Tensor:
+    """`x` with the slice at each of `indices` [n] along `axis` changed by one of `updates` [..., n, ...]."""
+    return mil_ops.scatter(x, indices, updates, axis, _scatter_mode(mode))
+
+
+@layer()
+def scatterND(x: Tensor, indices: Tensor, updates: Tensor, *, mode: str) -> Tensor:
+    """`x` with the slices at the coordinates in the last axis of `indices` changed by `updates`."""
+    return mil_ops.scatter_nd(x, indices, updates, _scatter_mode(mode))
+
+
+@layer()
+def scatterAlongAxis(x: Tensor, indices: Tensor, updates: Tensor, *, axis: int, mode: str) -> Tensor:
+    """`indices` and `updates` have one shape, that of `x` but for `axis`."""
+    return mil_ops.scatter_along_axis(x, indices, updates, axis, _scatter_mode(mode))
+
+
+@layer()
 def gather(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
     """The elements of `x` at `indices` [...] along `axis`, which the axes of `indices` replace."""
     return mil_ops.gather(x, indices, axis)
@@ -724,9 +952,11 @@ def gatherAlongAxis(x: Tensor, indices: Tensor, *, axis: int) -> Tensor:
 
 
 @layer()
-def oneHot(x: Tensor, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float) -> Tensor:
-    """Indices `x` with a new `axis` of `oneHotVectorSize`."""
-    return mil_ops.one_hot(x, oneHotVectorSize, axis, onValue, offValue)
+def oneHot(x: Tensor, size: Tensor | None = None, *, oneHotVectorSize: int, axis: int, onValue: float, offValue: float
+           ) -> Tensor:
+    """Indices `x` with a new `axis` of `oneHotVectorSize`, or of `size`."""
+    count = oneHotVectorSize if size is None else int(size.item())
+    return mil_ops.one_hot(x, count, axis, onValue, offValue)
 
 
 @layer()

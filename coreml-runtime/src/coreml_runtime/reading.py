@@ -49,6 +49,7 @@ def choose_function(path: Path, description: Any, name: str | None) -> None:
         description.defaultFunctionName = chosen.name
         description.input.MergeFrom(chosen.input)
         description.output.MergeFrom(chosen.output)
+        description.state.MergeFrom(chosen.state)
 
 
 def read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
