@@ -927,7 +927,7 @@ def test_a_model_of_another_kind_is_told_to_be_one(tmp_path):
     spec = ct.proto.Model_pb2.Model(specificationVersion=1)
     spec.itemSimilarityRecommender.SetInParent()
     ct.utils.save_spec(spec, str(tmp_path / "films.mlmodel"))
-    message = "films.mlmodel: this Core ML model is or has in it a itemSimilarityRecommender, which .* not know; convert"
+    message = "films.mlmodel: this Core ML model is or has in it a itemSimilarityRecommender, which .* not know;"
     with pytest.raises(ModelFileError, match=message) as raised:
         coreml_runtime.load(tmp_path / "films.mlmodel")
     assert_one_sentence(str(raised.value))

@@ -25,7 +25,7 @@ PER_CHANNEL = {
     "batchnorm": (lambda b: b.add_batchnorm("y", 4, VECTOR, OTHER, OTHER, VECTOR, "x", "y", epsilon=0.01),
                   lambda x, c, d: c * (x - d) / np.sqrt(c + 0.01) + d),
 }
-"""Layers with a parameter per channel, and their definition; c and d are the parameters in the shape of the channels."""
+"""Layers with a parameter per channel, and their definition; c and d are the parameters, shaped as the channels."""
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (4, 2, 3), (2, 4, 2, 3), (2, 1, 4, 2, 3)], ids=str)
