@@ -930,11 +930,11 @@ def test_a_file_that_is_no_model_is_told_in_one_sentence(folder, tmp_path, case)
 
 def test_a_model_of_another_kind_is_told_to_be_one(tmp_path):
     spec = ct.proto.Model_pb2.Model(specificationVersion=1)
-    spec.treeEnsembleClassifier.SetInParent()
-    ct.utils.save_spec(spec, str(tmp_path / "trees.mlmodel"))
-    message = "trees.mlmodel: this Core ML model is or has in it a treeEnsemble"
+    spec.itemSimilarityRecommender.SetInParent()
+    ct.utils.save_spec(spec, str(tmp_path / "films.mlmodel"))
+    message = "films.mlmodel: this Core ML model is or has in it a itemSimilarityRecommender, which .* not know;"
     with pytest.raises(ModelFileError, match=message) as raised:
-        coreml_runtime.load(tmp_path / "trees.mlmodel")
+        coreml_runtime.load(tmp_path / "films.mlmodel")
     assert_one_sentence(str(raised.value))
 
 

@@ -1133,9 +1133,9 @@ def test_a_pipeline_in_which_a_model_lacks_an_input_is_refused(tmp_path):
 
 def test_a_pipeline_with_a_model_that_is_not_read_names_its_kind(tmp_path):
     other = ct.proto.Model_pb2.Model(specificationVersion=1)
-    other.treeEnsembleClassifier.SetInParent()
-    path = saved(pipeline("pipeline", small_network().spec, other), tmp_path / "trees.mlmodel")
-    with pytest.raises(ModelFileError, match="is or has in it a treeEnsembleClassifier"):
+    other.itemSimilarityRecommender.SetInParent()
+    path = saved(pipeline("pipeline", small_network().spec, other), tmp_path / "films.mlmodel")
+    with pytest.raises(ModelFileError, match="is or has in it a itemSimilarityRecommender"):
         coreml_runtime.load(path)
 
 

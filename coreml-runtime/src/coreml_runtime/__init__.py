@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import CoreMLRuntimeError, InputError, ModelFileError, ModelRunError, UnknownOperator
-    from .model import ArrayInput, ImageInput, Metadata, Model, load
+    from .model import ArrayInput, ImageInput, Metadata, Model, ValueInput, load
     from .pictures import to_rgb
     from .state import State
 
 _HOMES = {
     "errors": ("CoreMLRuntimeError", "InputError", "ModelFileError", "ModelRunError", "UnknownOperator"),
-    "model": ("ArrayInput", "ImageInput", "Metadata", "Model", "load"),
+    "model": ("ArrayInput", "ImageInput", "Metadata", "Model", "ValueInput", "load"),
     "pictures": ("to_rgb",),
     "state": ("State",),
 }
 __all__ = ["ArrayInput", "CoreMLRuntimeError", "ImageInput", "InputError", "Metadata", "Model", "ModelFileError",
-           "ModelRunError", "State", "UnknownOperator", "load", "to_rgb"]
+           "ModelRunError", "State", "UnknownOperator", "ValueInput", "load", "to_rgb"]
 
 
 def __getattr__(name):

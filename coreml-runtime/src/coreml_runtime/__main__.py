@@ -1,6 +1,6 @@
 """Asks a Core ML model about photographs, or shows what is in it.
 
-    python -m coreml_runtime MODEL PHOTO… [--json] [--compute-precision float16]
+    python -m coreml_runtime MODEL PHOTO… [--json] [--compute-precision float16] [--labels FILE]
     python -m coreml_runtime info MODEL [--json]
 
 The exit code is 0, or 2 where a model or a photograph could not be read; stderr says which and why.
@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,20 @@ def answer_photographs(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON list, with one object per photograph")
     parser.add_argument("--compute-precision", choices=["float32", "float16"], default="float32",
                         help="float16 rounds as a phone's Neural Engine does (default: float32)")
+    parser.add_argument("--labels", metavar="FILE", help="class labels, one per line in the order of the network's "
+                        "outputs, for a network that has none in its file; outputs that are no probabilities go "
+                        "through a softmax")
     options = parser.parse_args(arguments)
     try:
         model = load(options.model, options.compute_precision)
         image_input = only_image_input(model)
+        labels = read_labels(options.labels, model) if options.labels else []
     except CoreMLRuntimeError as error:
         return complain(error)
     answers, exit_code = [], 0
     for photo in options.photos:
         try:
-            answer = describe(model, photo, model.predict({image_input.name: read_photo(photo, image_input)}))
+            answer = describe(model, photo, model.predict({image_input.name: read_photo(photo, image_input)}), labels)
         except CoreMLRuntimeError as error:
             exit_code = complain(error)
             continue
@@ -115,8 +120,52 @@ def read_photo(path: str | Path, image_input: ImageInput) -> Image.Image:
     return ImageOps.fit(upright, image_input.size, Image.Resampling.BILINEAR)
 
 
-def describe(model: Model, photo: str, prediction: dict[str, Any]) -> dict[str, Any]:
-    """A prediction as JSON: `file` with `classLabel` and `probs`, or, from a model that is no classifier, `outputs`."""
+def read_labels(path: str, model: Model) -> list[str]:
+    """The class labels in a text file, one per line, for a model that has none.
+
+    Raises:
+        ModelFileError: the file cannot be read, or has no labels, or the model has labels of its own.
+    """
+    if model.class_labels:
+        raise ModelFileError(f"{model.path}: this model has {len(model.class_labels)} labels of its own; leave out "
+                             f"--labels")
+    try:
+        labels = [line.strip() for line in Path(path).read_text("utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{path}: these labels cannot be read ({first_line(error)}); give a text file in UTF-8 "
+                             f"with one label per line") from None
+    if not labels:
+        raise ModelFileError(f"{path}: there are no labels in this file; give one per line")
+    return labels
+
+
+def label_scores(model: Model, labels: Sequence[str], prediction: dict[str, Any]) -> dict[str, float]:
+    """The probability of each label, from the one output with as many numbers. Scores that are not from 0 to 1 with the
+    sum 1 are taken to be logits.
+
+    Raises:
+        ModelFileError: no output, or more than one, has as many numbers as there are labels.
+    """
+    outputs = {name: np.asarray(value) for name, value in prediction.items()}
+    fitting = [name for name, value in outputs.items() if value.size == len(labels)]
+    if len(fitting) != 1:
+        sizes = ", ".join(f"'{name}' {value.size}" for name, value in outputs.items())
+        raise ModelFileError(f"{model.path}: there are {len(labels)} labels, and the outputs have as many numbers: "
+                             f"{sizes}; give a file with one label per number of one output")
+    scores = outputs[fitting[0]].astype(np.float64).ravel()
+    if scores.min() < 0 or abs(scores.sum() - 1) > 1e-2:  # float16 probabilities do not add up to exactly 1
+        scores = np.exp(scores - scores.max())
+        scores /= scores.sum()
+    return dict(zip(labels, scores.tolist()))
+
+
+def describe(model: Model, photo: str, prediction: dict[str, Any], labels: Sequence[str] = ()) -> dict[str, Any]:
+    """A prediction as JSON: `file` with `classLabel` and `probs`, or, from a model that is no classifier, `outputs`.
+    `labels` makes a classifier of a network without labels. Raises ModelFileError where they do not fit."""
+    if labels:
+        probabilities = label_scores(model, labels, prediction)
+        best = max(probabilities, key=lambda name: probabilities[name])
+        return {"file": photo, "classLabel": best, "probs": probabilities}
     if model.class_labels:
         label = next((value for value in prediction.values() if isinstance(value, str | int)), None)
         probabilities = next((value for value in prediction.values() if isinstance(value, dict)), {})

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from . import neural_network, nn_control, pipeline
+from . import neural_network, nn_control, other_models, pipeline
 from .model import describe_feature, read_metadata
 from .reading import choose_function, operations, read_spec
 
@@ -89,6 +89,8 @@ def _labels(spec: Any) -> list[Any]:
                  for op in operations(function) if op.type == "classify")
         tensors = (value.immediateValue.tensor for value in next(found, []))
         return [getattr(tensor, tensor.WhichOneof("value")).values[0] for tensor in tensors]
+    if kind in other_models.KINDS:
+        return other_models.class_labels(getattr(spec, kind))
     return neural_network.read_labels(getattr(spec, kind)) if kind and kind.endswith("Classifier") else []
 
 

@@ -69,6 +69,7 @@ class Interpreter:
         file: the model's name, for error messages.
         round_to_float16: round every float tensor, weights and results alike, to the nearest float16.
         input_shapes: the declared shape of each input, by name.
+        defaults: what an optional input is where it is not given, by name.
         outputs: the names of the values to answer with.
         constants: weights by name.
         nodes: the operations in order.
@@ -82,6 +83,11 @@ class Interpreter:
     constants: dict[str, Tensor]
     nodes: list[Node]
     batch_axis = 0
+
+    @functools.cached_property
+    def defaults(self) -> dict[str, Tensor]:
+        """Filled in where a model is read; `declared_defaults` makes it."""
+        return {}
 
     @functools.cached_property
     def overflows(self) -> dict[str, str]:
@@ -183,7 +189,7 @@ class Interpreter:
 
     def _start(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The values known before the first operation: constants and inputs."""
-        return self.constants | {name: self._rounded(x) for name, x in inputs.items()}
+        return self.constants | {name: self._rounded(_in_float32(value)) for name, value in inputs.items()}
 
     def _outputs(self, values: dict[str, Any]) -> dict[str, Any]:
         """What `run` answers with, after the last operation."""
@@ -202,6 +208,28 @@ class Interpreter:
                 seen.add(name)
 
 
+def declared_defaults(description: Any) -> dict[str, Tensor]:
+    """The values of a model's optional arrays and numbers where they are not given, by name, from its description
+    (`ModelDescription`): `defaultOptionalValue` of FeatureTypes.proto, and zeros where none is declared."""
+    defaults = {}
+    for feature in description.input:
+        kind, array = feature.type.WhichOneof("Type"), feature.type.multiArrayType
+        if feature.type.isOptional and kind in ("multiArrayType", "doubleType", "int64Type"):
+            shape = default_shape(array) if kind == "multiArrayType" else (1,)
+            field = array.WhichOneof("defaultOptionalValue")
+            defaults[feature.name] = torch.full(shape, float(getattr(array, field)) if field else 0.0)
+    return defaults
+
+
+def default_shape(array: Any) -> tuple[int, ...]:
+    """The shape of an `ArrayFeatureType`, or, where it declares none, the first allowed one (FeatureTypes.proto)."""
+    if array.shape:
+        return tuple(array.shape)
+    if array.enumeratedShapes.shapes:
+        return tuple(array.enumeratedShapes.shapes[0].shape)
+    return tuple(int(limit.lowerBound) for limit in array.shapeRange.sizeRanges)
+
+
 class _NotTheSame(Exception):
     """A value computed for stacked inputs differs from those of the inputs alone."""
 
@@ -216,6 +244,11 @@ def _arguments(node: Node, values: Mapping[str, Any]) -> dict[str, Any]:
 def _shapes(node: Node, values: Mapping[str, Any]) -> str:
     """The shapes of the tensors that an operation reads, by name, for an error message."""
     return ", ".join(f"'{name}' {tuple(getattr(values.get(name), 'shape', ()))}" for name in node.inputs) or "nothing"
+
+
+def _in_float32(value: Any) -> Any:
+    """A float64 tensor, of an input declared as double, as float32; anything else, such as a state, as it is."""
+    return value.float() if isinstance(value, Tensor) and value.dtype == torch.float64 else value
 
 
 def _free(node: Node, values: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from . import threads
 from .errors import InputError, ModelRunError, first_line, quoted
-from .interpreter import BATCH_SIZE, Interpreter
+from .interpreter import BATCH_SIZE, Interpreter, default_shape
 from .ml_program import MLProgram
 from .pipeline import Pipeline
 from .reading import choose_function, read_program, read_spec
@@ -27,6 +27,10 @@ PIL_MODES = {"RGB": "RGB", "BGR": "RGB", "GRAYSCALE": "L", "GRAYSCALE_FLOAT16": 
 
 ARRAY_DTYPES = {"FLOAT32": np.float32, "DOUBLE": np.float64, "INT32": np.int32, "FLOAT16": np.float16, "INT8": np.int8}
 """NumPy's types for those of Core ML's MultiArray."""
+
+
+VALUES = {"doubleType": "", "int64Type": "", "stringType": "", "dictionaryType": "KeyType", "sequenceType": "Type"}
+"""Types of input that are no images and no arrays, with the field that has the type of what is in them."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class ImageInput:
             return all(low <= n and (high < 0 or n <= high) for n, (low, high) in zip(size, self.size_range))
         return size == self.size or size in self.sizes
 
+    def _sizes(self) -> str:
+        """Every allowed size, for an error message."""
+        if self.size_range:
+            return " x ".join(map(_range_text, self.size_range))
+        return " or ".join(f"{width} x {height}" for width, height in dict.fromkeys((self.size, *self.sizes)))
+
     def to_tensor(self, value: Any) -> Tensor:
         """A picture as [1, channels, height, width], float32 from 0 to 255.
 
@@ -85,7 +95,7 @@ class ImageInput:
             raise InputError(f"input '{self.name}' takes a PIL.Image.Image, not {_type_name(value)}; "
                              f"open the file with PIL.Image.open")
         if not self.accepts(value.size):
-            raise InputError(f"input '{self.name}' takes an image of {self.width} x {self.height} pixels, not "
+            raise InputError(f"input '{self.name}' takes an image of {self._sizes()} pixels, not "
                              f"{value.width} x {value.height}; resize it, for example with PIL.ImageOps.fit")
         if value.mode != self.mode:
             raise InputError(f"input '{self.name}' takes a {self.color_layout} image, for which PIL's mode is "
@@ -120,20 +130,95 @@ class ArrayInput:
         return shape == self.shape or shape in self.shapes
 
     def to_tensor(self, value: Any) -> Tensor:
-        """An array as a float32 or int32 tensor.
+        """An array as a float32 or int32 tensor, or float64 where the model declares double. Networks compute in
+        float32 all the same; trees and linear models use every digit.
 
         Raises:
             InputError: it is no array of numbers, or of another shape.
         """
         try:
             array = np.asarray(value)
-            array = array.astype(np.int32 if "int" in self.dtype else np.float32)
+            double = np.float64 if self.dtype == "float64" else np.float32
+            array = array.astype(np.int32 if "int" in self.dtype else double)
         except (TypeError, ValueError):
             raise InputError(f"input '{self.name}' takes a numpy array of {self.dtype}, "
                              f"not {_type_name(value)}") from None
         if not self.accepts(array.shape):
-            raise InputError(f"input '{self.name}' takes an array of shape {self.shape}, not {array.shape}")
+            raise InputError(f"input '{self.name}' takes an array of shape {self._shapes()}, not {array.shape}; "
+                             f"reshape it or cut it to size")
         return torch.from_numpy(array)
+
+    def _shapes(self) -> str:
+        """Every allowed shape, for an error message."""
+        if self.shape_range:
+            return f"({', '.join(map(_range_text, self.shape_range))})"
+        return " or ".join(map(str, dict.fromkeys((self.shape, *self.shapes))))
+
+
+@dataclass(frozen=True)
+class ValueInput:
+    """An input that takes a number, a string, a dictionary or a list.
+
+    Attributes:
+        kind: "double", "int64", "string", "dictionary" or "sequence", as Core ML names it.
+        key: of a dictionary the type of its keys, of a list that of its elements, "string" or "int64"; else "".
+    """
+
+    name: str
+    kind: str
+    key: str = ""
+    short_description: str = ""
+
+    def to_tensor(self, value: Any) -> Any:
+        """A number as a tensor [1], float64 or int64; a string, a dictionary or a list as it is, its elements checked.
+
+        Raises:
+            InputError: it is of another type.
+        """
+        try:
+            return self._converted(value)
+        except (TypeError, ValueError, OverflowError):
+            keys = f" with {self.key} keys and numbers" if self.kind == "dictionary" else (
+                f" of {self.key}" if self.kind == "sequence" else "")
+            raise InputError(f"input '{self.name}' takes a {self.kind}{keys}, not {_type_name(value)} "
+                             f"{str(value)[:80]}") from None
+
+    def _converted(self, value: Any) -> Any:
+        if self.kind == "double":
+            return torch.tensor([_number(value)], dtype=torch.float64)
+        if self.kind == "int64":
+            return torch.tensor([_integer(value)], dtype=torch.int64)
+        if self.kind == "string":
+            return _string(value)
+        check = _string if self.key == "string" else _integer
+        if self.kind == "dictionary":
+            return {check(key): _number(number) for key, number in dict(value).items()}
+        return [check(each) for each in value]
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        raise TypeError
+    return float(np.asarray(value).item())
+
+
+def _integer(value: Any) -> int:
+    number = np.asarray(value).item()
+    if isinstance(number, str) or number != int(number):
+        raise TypeError
+    return int(number)
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
+def _range_text(limits: tuple[int, int]) -> str:
+    """A (low, high) range for a message: `4`, `4 to 9`, `4 or more`."""
+    low, high = limits
+    return f"{low} or more" if high < 0 else str(low) if low == high else f"{low} to {high}"
 
 
 class Model:
@@ -142,7 +227,8 @@ class Model:
     Attributes:
         path: the file.
         compute_precision: "float32" or "float16".
-        input_description: an `ImageInput` or `ArrayInput` for each input, by name.
+        input_description: an `ImageInput`, `ArrayInput` or `ValueInput` for each input, by name.
+        optional_inputs: the names of those that need not be given.
         output_names: the keys of a prediction.
         class_labels: a classifier's labels in the order of training; empty for other models.
         metadata: author, license, version, description.
@@ -155,6 +241,7 @@ class Model:
         self.path = path
         self.compute_precision = compute_precision
         self.input_description = {feature.name: describe_feature(feature) for feature in description.input}
+        self.optional_inputs = [feature.name for feature in description.input if feature.type.isOptional]
         self.output_names = [feature.name for feature in description.output]
         self.metadata = read_metadata(description)
         self.class_labels = program.class_labels
@@ -195,7 +282,8 @@ class Model:
 
         Args:
             data: for each input by name, a PIL image of the declared size and mode (nothing is resized here, as on a
-                Mac), or an array of the declared shape.
+                Mac), an array of the declared shape, or a number, string or dictionary. Optional inputs may be left
+                out: a network takes its declared default or zeros, other kinds of model a missing value.
             state: what a model with state goes on from, and changes; made by `make_state`.
 
         Returns:
@@ -238,10 +326,11 @@ class Model:
             raise InputError(f"{self.path.name}: predict takes a dictionary of inputs or a list of these, "
                              f"not {_type_name(data)}")
         expected = self.input_description
-        if data.keys() != expected.keys():
-            raise InputError(f"{self.path.name}: the inputs are {quoted(expected)}, not {quoted(data)}")
+        if data.keys() | set(self.optional_inputs) != expected.keys():
+            optional = f" ({quoted(self.optional_inputs)} optional)" * bool(self.optional_inputs)
+            raise InputError(f"{self.path.name}: the inputs are {quoted(expected)}{optional}, not {quoted(data)}")
         try:
-            return {name: each.to_tensor(data[name]) for name, each in expected.items()}
+            return {**self.program.defaults, **{name: expected[name].to_tensor(value) for name, value in data.items()}}
         except InputError as error:
             raise InputError(f"{self.path.name}: {error}") from None
 
@@ -274,7 +363,8 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     """Read a Core ML model.
 
     Args:
-        path: an .mlpackage or .mlmodel that holds an ML Program, a neural network, or a pipeline of these.
+        path: an .mlpackage or .mlmodel that holds an ML Program, a neural network, a tree ensemble or another of the
+            kinds in `other_models.KINDS`, or a pipeline of these.
         compute_precision: "float32" computes everything in float32, also a model that was converted to float16
             (its weights keep their float16 values). "float16" rounds every weight and the result of every operation
             to float16, as a phone's Neural Engine does, also in a model that was converted to float32; sums inside
@@ -300,8 +390,8 @@ def read_metadata(description: Any) -> Metadata:
     return Metadata(said.author, said.license, said.versionString, said.shortDescription, dict(said.userDefined))
 
 
-def describe_feature(feature: Any) -> ImageInput | ArrayInput:
-    """An input of a model's description (`FeatureDescription`); a number is an array without axes."""
+def describe_feature(feature: Any) -> ImageInput | ArrayInput | ValueInput:
+    """An input of a model's description (`FeatureDescription`)."""
     kind, name, words = feature.type.WhichOneof("Type"), feature.name, feature.shortDescription
     if kind == "imageType":
         image = feature.type.imageType
@@ -312,9 +402,13 @@ def describe_feature(feature: Any) -> ImageInput | ArrayInput:
             size_range=((limits.widthRange.lowerBound, limits.widthRange.upperBound),
                         (limits.heightRange.lowerBound, limits.heightRange.upperBound))
             if image.HasField("imageSizeRange") else None)
+    if kind in VALUES:
+        value = getattr(feature.type, kind)
+        key = value.WhichOneof(VALUES[kind]) if VALUES[kind] else ""
+        return ValueInput(name, kind.removesuffix("Type"), (key or "").removesuffix("Type").removesuffix("Key"), words)
     array = feature.type.multiArrayType
     return ArrayInput(
-        name, tuple(array.shape), np.dtype(_dtype(array)).name, words,
+        name, default_shape(array), np.dtype(_dtype(array)).name, words,
         shapes=tuple(tuple(shape.shape) for shape in array.enumeratedShapes.shapes),
         shape_range=tuple((limit.lowerBound, limit.upperBound) for limit in array.shapeRange.sizeRanges))
 
@@ -329,8 +423,8 @@ def _as_declared(value: Tensor, declared: Any) -> Any:
     kind = declared.WhichOneof("Type")
     if kind == "imageType":
         return _to_image(value, declared.imageType.colorSpace)
-    if kind == "doubleType":
-        return value.item()
+    if kind in ("doubleType", "int64Type"):
+        return value.item() if kind == "doubleType" else int(value.item())
     return value.contiguous().numpy().astype(_dtype(declared.multiArrayType))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from . import nn_control, nn_layers, nn_recurrent, onednn
 from .errors import CoreMLRuntimeError, ModelFileError, ModelRunError, UnknownOperator, first_line, quoted
-from .interpreter import Interpreter, Node
+from .interpreter import Interpreter, Node, declared_defaults
 from .mil_ops import Operator
 
 KINDS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
@@ -29,7 +29,13 @@ SIZES = frozenset({"channels", "inputChannels", "kernelChannels", "outputChannel
 
 def check_layers(network: Any, file: str) -> None:
     """Raise `UnknownOperator` unless every layer of the network can be run."""
-    kinds = {layer.WhichOneof("layer") or "without a type": layer.name for layer in nn_control.all_layers(network)}
+    layers = list(nn_control.all_layers(network))
+    custom = next((layer for layer in layers if layer.WhichOneof("layer") == "custom"), None)
+    if custom:
+        raise UnknownOperator(f"{file}: '{custom.name}' is a custom layer of class {custom.custom.className}: its code "
+                              f"is in the app, not in the file; run the model in that app, or convert it without the "
+                              f"layer")
+    kinds = {layer.WhichOneof("layer") or "without a type": layer.name for layer in layers}
     unknown = sorted(kinds.keys() - nn_layers.LAYERS.keys() - {*nn_control.KINDS})
     if unknown:
         named = ", ".join(f"{kind} ('{kinds[kind]}')" for kind in unknown)
@@ -154,6 +160,7 @@ class NeuralNetwork(Interpreter):
         self._read_inputs(network, spec.description)
         self._read_outputs(network, spec.description)
         self.constants: dict[str, Tensor] = {}
+        self.defaults = declared_defaults(spec.description)
         self.nodes = list(self._read_layers(network))
         self._check_values(feature.name for feature in spec.description.input)
         if onednn.is_available():

@@ -64,9 +64,17 @@ def _as_before(images: Tensor, x: Tensor) -> Tensor:
     return images.reshape(*x.shape[:-3], *images.shape[1:])
 
 
-def _channels(parameter: Tensor) -> Tensor:
-    """A vector of C values, or one value, shaped to broadcast along axis -3."""
-    return parameter.reshape(-1, 1, 1)
+def _channels(parameter: Tensor, x: Tensor) -> Tensor:
+    """A vector of C values, or one value, shaped to broadcast along the channels of `x`: axis -3, or the last one where
+    `x` has fewer than three axes, [C] or [batch, C].
+
+    Raises:
+        ValueError: there are neither C values nor one.
+    """
+    axis = -3 if x.ndim >= 3 else -1
+    if parameter.numel() not in (1, x.shape[axis]):
+        raise ValueError(f"{parameter.numel()} values for {x.shape[axis]} channels")
+    return parameter.reshape(-1, *[1] * (-1 - axis))
 
 
 # ---- convolution and fully connected ---------------------------------------------------------------------------------
@@ -277,7 +285,7 @@ ACTIVATIONS: dict[str, Callable] = {
     "ReLU": lambda x, p: torch.relu(x),
     "leakyReLU": lambda x, p: F.leaky_relu(x, p.alpha),
     "thresholdedReLU": lambda x, p: torch.where(x >= p.alpha, x, 0),
-    "PReLU": lambda x, p: torch.where(x >= 0, x, _channels(p.alpha) * x),
+    "PReLU": lambda x, p: torch.where(x >= 0, x, _channels(p.alpha, x) * x),
     "tanh": lambda x, p: torch.tanh(x),
     "scaledTanh": lambda x, p: p.alpha * torch.tanh(p.beta * x),
     "sigmoid": lambda x, p: torch.sigmoid(x),
@@ -285,7 +293,7 @@ ACTIVATIONS: dict[str, Callable] = {
     "ELU": lambda x, p: F.elu(x, p.alpha),
     "softsign": lambda x, p: F.softsign(x),
     "softplus": lambda x, p: F.softplus(x),
-    "parametricSoftplus": lambda x, p: _channels(p.alpha) * F.softplus(_channels(p.beta) * x),
+    "parametricSoftplus": lambda x, p: _channels(p.alpha, x) * F.softplus(_channels(p.beta, x) * x),
 }
 """Core ML's activations of x, by name; `p` has the parameters alpha and beta, where there are any."""
 
@@ -404,22 +412,30 @@ def whereBroadcastable(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 # ---- weights added, multiplied, loaded -------------------------------------------------------------------------------
 
-def _spread(values: Tensor) -> Tensor:
-    """Values of the shape [1], [C], [1, H, W] or [C, H, W], to broadcast against [..., C, H, W]."""
-    return values if values.ndim == 3 else _channels(values)
+def _spread(values: Tensor, x: Tensor) -> Tensor:
+    """Values of the shape [1], [C], [1, H, W] or [C, H, W], to broadcast against `x` [..., C, H, W], [C] or [batch, C].
+
+    Raises:
+        ValueError: they do not fit, or `x` would grow.
+    """
+    if values.ndim < 3 or values.shape[1:] == (1, 1):
+        return _channels(values, x)
+    if torch.broadcast_shapes(values.shape, x.shape) != x.shape:
+        raise ValueError(f"values of the shape {tuple(values.shape)} for the shape {tuple(x.shape)}")
+    return values
 
 
 @layer(bias=lambda params: params.shape)
 def bias(x: Tensor, *, bias: Tensor) -> Tensor:
-    """`x` [..., C, H, W] plus `bias` [1], [C], [1, H, W] or [C, H, W]."""
-    return x + _spread(bias)
+    """`x` [..., C, H, W], [C] or [batch, C] plus `bias` [1], [C], [1, H, W] or [C, H, W]."""
+    return x + _spread(bias, x)
 
 
 @layer(scale=lambda params: params.shapeScale, bias=lambda params: params.shapeBias)
 def scale(x: Tensor, *, scale: Tensor, hasBias: bool, bias: Tensor | None) -> Tensor:
-    """`x` [..., C, H, W] times `scale`, plus `bias`: both [1], [C], [1, H, W] or [C, H, W]."""
-    y = x * _spread(scale)
-    return y + _spread(bias) if hasBias and bias is not None else y
+    """`x` [..., C, H, W], [C] or [batch, C] times `scale`, plus `bias`: both [1], [C], [1, H, W] or [C, H, W]."""
+    y = x * _spread(scale, x)
+    return y + _spread(bias, x) if hasBias and bias is not None else y
 
 
 @layer(data=lambda params: params.shape)
@@ -507,18 +523,18 @@ def _per_channel(params: Any) -> list[int]:
 @layer(gamma=_per_channel, beta=_per_channel, mean=_per_channel, variance=_per_channel)
 def batchnorm(x: Tensor, *, computeMeanVar: bool, instanceNormalization: bool, epsilon: float, gamma: Tensor,
               beta: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
-    """`x` [..., C, H, W] normalized per channel, with parameters [C].
+    """`x` [..., C, H, W], [C] or [batch, C] normalized per channel, with parameters [C].
 
     The statistics are stored, or (`computeMeanVar`) those of the batch or (`instanceNormalization`) of each picture.
     """
-    images = _images(x)
+    images = _images(x if x.ndim >= 3 else x[..., None, None])
     if computeMeanVar:
         axes = (2, 3) if instanceNormalization else (0, 2, 3)
         variance, mean = torch.var_mean(images, axes, correction=0, keepdim=True)
     else:
-        mean, variance = (_channels(typing.cast(Tensor, stored)) for stored in (mean, variance))
-    scale = _channels(gamma) * torch.rsqrt(variance + (epsilon or 1e-5))
-    return _as_before((images - mean) * scale + _channels(beta), x)
+        mean, variance = (_channels(typing.cast(Tensor, stored), images) for stored in (mean, variance))
+    scale = _channels(gamma, images) * torch.rsqrt(variance + (epsilon or 1e-5))
+    return ((images - mean) * scale + _channels(beta, images)).reshape(x.shape)
 
 
 @layer()

@@ -29,6 +29,7 @@ class Pipeline:
     """
 
     is_batchable = False
+    defaults: Mapping[str, Tensor] = {}  # each model fills in those of its own inputs
 
     def __init__(self, spec: Any, file: str, read: Callable[[Any], Any]):
         self.file = file
@@ -42,7 +43,7 @@ class Pipeline:
         """Raise `ModelFileError` where a model reads what neither the pipeline nor a model before it gives."""
         known = {feature.name for feature in whole.input}
         for reads, gives in [*((stage.input, stage.output) for stage in stages), (whole.output, [])]:
-            missing = sorted({feature.name for feature in reads} - known)
+            missing = sorted({feature.name for feature in reads if not feature.type.isOptional} - known)
             if missing:
                 raise ModelFileError(f"{self.file}: no model of the pipeline gives {quoted(missing)} to the next one; "
                                      f"export it again")
@@ -74,8 +75,8 @@ class Pipeline:
 
         values: dict[str, Any] = dict(inputs)
         for stage, shapes in self.stages:
-            given = {name: _in_shape(values[name], shape) for name, shape in shapes.items()}
-            answers = stage.run(given, asked, observe)
+            given = {name: _in_shape(values[name], shape) for name, shape in shapes.items() if name in values}
+            answers = stage.run({**stage.defaults, **given}, asked, observe)
             if stopped:
                 return answers
             values.update({name: value[0] if isinstance(value, list) else value for name, value in answers.items()})
@@ -83,5 +84,10 @@ class Pipeline:
 
 
 def _in_shape(value: Any, shape: tuple[int, ...]) -> Any:
-    """What a stage gave in the shape that the next one declares, where the elements are as many."""
+    """What a stage gave in the shape that the next one declares, where the elements are as many. A number becomes a
+    tensor [1]; strings and dictionaries stay as they are."""
+    if isinstance(value, int | float):
+        return torch.tensor([value])
+    if not isinstance(value, Tensor):
+        return value
     return value.reshape(shape) if shape and torch.Size(shape).numel() == value.numel() else value

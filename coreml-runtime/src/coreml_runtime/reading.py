@@ -7,13 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from . import neural_network, pipeline
+from . import neural_network, other_models, pipeline
 from .errors import CoreMLRuntimeError, ModelFileError, first_line, quoted
 from .imports import import_coremltools
-from .interpreter import Interpreter
+from .interpreter import Interpreter, declared_defaults
 from .ml_program import MLProgram, check_operators
 from .neural_network import NeuralNetwork
+from .other_models import OtherModel
 from .pipeline import Pipeline
+
+APPLES_OWN = ("visionFeaturePrint", "audioFeaturePrint", "soundAnalysisPreprocessing", "textClassifier", "wordTagger",
+              "wordEmbedding", "gazetteer")
+"""Kinds of model whose file says which of Apple's models to use, and does not have it."""
+
+LFS = b"version https://git-lfs.github.com/spec/"
+"""How each Git LFS pointer begins (github.com/git-lfs/git-lfs, docs/spec.md)."""
 
 
 def read_spec(path: Path) -> tuple[Any, str | None]:
@@ -23,6 +31,7 @@ def read_spec(path: Path) -> tuple[Any, str | None]:
         ModelFileError: there is no such file, or it is no Core ML model, or damaged.
     """
     _check_path(path)
+    _check_is_no_pointer(path)
     coremltools = import_coremltools()
     try:
         if path.is_dir():
@@ -69,9 +78,10 @@ def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float
         return NeuralNetwork(spec, path.name, round_to_float16)
     if kind in pipeline.KINDS:
         return Pipeline(spec, path.name, lambda stage: read_program(path, stage, weights_dir, round_to_float16))
+    if kind in other_models.KINDS:
+        return OtherModel(spec, path.name)
     if kind != "mlProgram":
-        raise ModelFileError(f"{path}: this Core ML model is or has in it a {kind or 'model without a type'}; the "
-                             f"runtime reads ML Programs, neural networks and pipelines of these")
+        raise ModelFileError(f"{path}: {_why_not(kind, spec)}")
     return _read_ml_program(path, spec, weights_dir, round_to_float16)
 
 
@@ -83,10 +93,42 @@ def _read_ml_program(path: Path, spec: Any, weights_dir: str | None, round_to_fl
     _check_weights(spec, weights_dir)
     mil = load_mil(spec, spec.specificationVersion, file_weights_dir=weights_dir)
     name = spec.description.defaultFunctionName or "main"
-    return MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
+    program = MLProgram(mil.functions[name], path.name, round_to_float16=round_to_float16)
+    program.defaults = declared_defaults(spec.description)
+    return program
+
+
+def _why_not(kind: str | None, spec: Any) -> str:
+    """Why a kind of model is not run, and what to do, to stand behind the file's name."""
+    if kind in APPLES_OWN:
+        return (f"this Core ML model is or has in it a {kind}, Apple's own, as Create ML uses it: what it computes is "
+                f"in iOS and macOS and not in the file; run it there, or train a model without it")
+    if kind == "customModel":
+        return (f"this Core ML model is or has in it a custom model of class {spec.customModel.className}: its code is "
+                f"in the app, not in the file; run it in that app, or convert the model without it")
+    if kind == "linkedModel":
+        return "this Core ML model is or has in it a link to another file; give the file that it links to"
+    return (f"this Core ML model is or has in it a {kind or 'model without a type'}, which the runtime does not know; "
+            f"convert it to an ML Program or a neural network")
+
+
+def _check_is_no_pointer(path: Path) -> None:
+    """Raise `ModelFileError` where Git LFS has not fetched a file, or one in a package, and left a pointer to it."""
+    for file in [path] if path.is_file() else (file for file in path.rglob("*") if file.is_file()):
+        with file.open("rb") as content:
+            if content.read(len(LFS)) == LFS:
+                raise ModelFileError(f"{file}: this is a Git LFS pointer, not the file itself; run `git lfs pull` in "
+                                     f"its repository")
 
 
 def _check_path(path: Path) -> None:
+    folders = path.absolute().parents
+    if ".mlmodelc" in (folder.suffix for folder in (path, *folders)):
+        raise ModelFileError(f"{path}: this is compiled for Apple's systems (.mlmodelc); give the .mlpackage or "
+                             f".mlmodel that it was compiled from")
+    package = next((folder for folder in folders if folder.suffix == ".mlpackage"), None)
+    if package and path.exists() and (package / "Manifest.json").is_file():
+        raise ModelFileError(f"{path}: this is a part of a package; give the whole package, {package}")
     if not path.exists():
         raise ModelFileError(f"{path}: there is no such file or folder; give the path of an .mlpackage or .mlmodel")
     if path.is_dir() and not (path / "Manifest.json").is_file():
