@@ -209,7 +209,8 @@ def test_one_line_per_label(loaded, transform, function):
 
 KERNELS = {
     "linear": {"linearKernel": {}}, "rbf": {"rbfKernel": {"gamma": 0.3}},
-    "poly": {"polyKernel": {"degree": 3, "c": 0.7, "gamma": 0.3}}, "sigmoid": {"sigmoidKernel": {"gamma": 0.3, "c": 0.7}},
+    "poly": {"polyKernel": {"degree": 3, "c": 0.7, "gamma": 0.3}},
+    "sigmoid": {"sigmoidKernel": {"gamma": 0.3, "c": 0.7}},
 }
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import threads
-from .errors import InputError, ModelRunError, first_line, quoted
+from .errors import InputError, ModelFileError, ModelRunError, first_line, quoted, told_as
 from .interpreter import BATCH_SIZE, Interpreter, default_shape
 from .pipeline import Pipeline
 from .reading import choose_function, read_program, read_spec
@@ -284,7 +284,7 @@ class Model:
             ModelRunError: an operation of the model failed.
         """
         inputs = [self._tensors(each) for each in ([data] if isinstance(data, Mapping) else data)]
-        with threads.adapted():
+        with told_as(ModelRunError, f"{self.path.name}: the model cannot be run"), threads.adapted():
             answers = self._run_all(inputs)
         return answers[0] if isinstance(data, Mapping) else answers
 
@@ -355,7 +355,8 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     spec, weights_dir = read_spec(path)
     choose_function(path, spec.description, function_name)
     program = read_program(path, spec, weights_dir, compute_precision == "float16")
-    return Model(path, spec.description, program, compute_precision)
+    with told_as(ModelFileError, f"{path}: the model's description cannot be read"):
+        return Model(path, spec.description, program, compute_precision)
 
 
 def read_metadata(description: Any) -> Metadata:
