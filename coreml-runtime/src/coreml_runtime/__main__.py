@@ -91,9 +91,9 @@ def complain(error: Exception) -> int:
 
 
 def only_image_input(model: Model) -> ImageInput:
-    """The model's one input, which must take an image (else ModelFileError)."""
-    inputs = list(model.input_description.values())
-    if len(inputs) != 1 or not model.image_inputs:
+    """The model's one input that must be given, which must take an image (else ModelFileError)."""
+    inputs = [name for name in model.input_description if name not in model.optional_inputs]
+    if len(inputs) != 1 or inputs != [image.name for image in model.image_inputs]:
         names = ", ".join(model.input_description)
         raise ModelFileError(f"{model.path}: this model takes {names}, not one photograph; "
                              f"use coreml_runtime.load and predict")

@@ -1,10 +1,15 @@
 """What the runtime raises: each is a ValueError whose message says what is wrong, where, and what to do."""
 
-from collections.abc import Iterable
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
 
 
 class CoreMLRuntimeError(ValueError):
-    """Any of the errors below."""
+    """Any of the errors below. The message is one line, also where a name in a damaged file has line ends in it."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(re.split(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", message)))
 
 
 class ModelFileError(CoreMLRuntimeError):
@@ -21,6 +26,18 @@ class ModelRunError(CoreMLRuntimeError):
 
 class InputError(CoreMLRuntimeError):
     """An input of the wrong name, type, size, mode or shape."""
+
+
+@contextlib.contextmanager
+def told_as(error_type: type[CoreMLRuntimeError], what: str) -> Iterator[None]:
+    """Whatever is raised inside becomes an `error_type` that begins with `what`; errors of the runtime stay as they
+    are. A damaged file can make this package, PyTorch and coremltools raise almost anything."""
+    try:
+        yield
+    except CoreMLRuntimeError:
+        raise
+    except Exception as error:
+        raise error_type(f"{what} ({first_line(error)}); export or copy the model again") from error
 
 
 def first_line(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import neural_network, nn_control, other_models, pipeline
+from .errors import ModelFileError, told_as
 from .model import describe_feature, read_metadata
 from .reading import choose_function, operations, read_spec
 
@@ -28,6 +29,11 @@ def model_information(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     spec, _ = read_spec(path)
+    with told_as(ModelFileError, f"{path}: the model's description cannot be read"):
+        return _information(path, spec)
+
+
+def _information(path: Path, spec: Any) -> dict[str, Any]:
     functions = [function.name for function in spec.description.functions]
     choose_function(path, spec.description, None)
     models = list(_models(spec))

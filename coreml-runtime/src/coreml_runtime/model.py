@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from . import threads
-from .errors import InputError, ModelRunError, first_line, quoted
+from .errors import InputError, ModelFileError, ModelRunError, first_line, quoted, told_as
 from .interpreter import BATCH_SIZE, Interpreter, default_shape
 from .ml_program import MLProgram
 from .pipeline import Pipeline
@@ -296,7 +296,7 @@ class Model:
         """
         inputs = [self._tensors(each) for each in ([data] if isinstance(data, Mapping) else data)]
         cells = self._cells(state, isinstance(data, Mapping))
-        with threads.adapted():
+        with told_as(ModelRunError, f"{self.path.name}: the model cannot be run"), threads.adapted():
             answers = self._run_all([each | cells for each in inputs])
         return answers[0] if isinstance(data, Mapping) else answers
 
@@ -381,7 +381,8 @@ def load(path: str | os.PathLike, compute_precision: ComputePrecision = "float32
     spec, weights_dir = read_spec(path)
     choose_function(path, spec.description, function_name)
     program = read_program(path, spec, weights_dir, compute_precision == "float16")
-    return Model(path, spec.description, program, compute_precision)
+    with told_as(ModelFileError, f"{path}: the model's description cannot be read"):
+        return Model(path, spec.description, program, compute_precision)
 
 
 def read_metadata(description: Any) -> Metadata:

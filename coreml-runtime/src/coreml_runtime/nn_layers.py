@@ -775,14 +775,16 @@ def concat(values: list[Tensor], *, sequenceConcat: bool) -> Tensor:
 
 @layer()
 def split(x: Tensor, *, nOutputs: int) -> tuple[Tensor, ...]:
-    """The channels of `x` [..., C, H, W] in `nOutputs` parts of C / nOutputs."""
+    """The channels of `x` [..., C, H, W] in `nOutputs` parts of C / nOutputs. Raises ValueError if C is no multiple."""
+    if not nOutputs or x.shape[-3] % nOutputs:
+        raise ValueError(f"{x.shape[-3]} channels in {nOutputs} parts")
     return x.tensor_split(nOutputs, -3)
 
 
 @layer()
 def sequenceRepeat(x: Tensor, *, nRepetitions: int) -> Tensor:
     """`x` [sequence, batch, C, H, W] as often along its first axis."""
-    return torch.cat([x] * (nRepetitions or 1), -5)
+    return x.repeat(nRepetitions or 1, 1, 1, 1, 1)
 
 
 SLICED_AXES = {"CHANNEL_AXIS": -3, "HEIGHT_AXIS": -2, "WIDTH_AXIS": -1}
@@ -806,7 +808,11 @@ def concatND(values: list[Tensor], *, axis: int, interleave: bool) -> Tensor:
 @layer()
 def splitND(x: Tensor, *, axis: int, numSplits: int, splitSizes: list[int]) -> tuple[Tensor, ...]:
     """Cut into `splitSizes`, or into `numSplits` parts, the first of them larger by 1 where there is a remainder."""
-    return x.split(splitSizes, axis) if splitSizes else x.tensor_split(numSplits, axis)
+    if splitSizes:
+        return x.split(splitSizes, axis)
+    if not 0 < numSplits <= x.shape[axis]:
+        raise ValueError(f"{x.shape[axis]} elements in {numSplits} parts")
+    return x.tensor_split(numSplits, axis)
 
 
 @layer()

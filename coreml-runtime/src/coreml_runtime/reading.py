@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import neural_network, other_models, pipeline
-from .errors import CoreMLRuntimeError, ModelFileError, first_line, quoted
+from .errors import ModelFileError, first_line, quoted, told_as
 from .imports import import_coremltools
 from .interpreter import Interpreter, declared_defaults
 from .ml_program import MLProgram, check_operators
@@ -63,13 +63,8 @@ def choose_function(path: Path, description: Any, name: str | None) -> None:
 
 def read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
     """What runs a model, by the kind of the model. Raises ModelFileError, UnknownOperator."""
-    try:
+    with told_as(ModelFileError, f"{path}: the model's program or weights cannot be read"):
         return _read_program(path, spec, weights_dir, round_to_float16)
-    except CoreMLRuntimeError:
-        raise
-    except Exception as error:  # a damaged file can make coremltools, or the program, raise almost anything
-        raise ModelFileError(f"{path}: the model's program or weights cannot be read ({first_line(error)}); "
-                             f"export or copy it again") from error
 
 
 def _read_program(path: Path, spec: Any, weights_dir: str | None, round_to_float16: bool) -> Interpreter | Pipeline:
