@@ -24,6 +24,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, given, settings, strategies as st
 from test_neural_network import NEW_LAYERS, OLD_LAYERS, builder, pipeline, small_network
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is measured as Linux does it")
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))
 SECONDS, BYTES = 10, 2 << 30
 """What a file may take."""
