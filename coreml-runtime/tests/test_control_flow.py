@@ -9,6 +9,7 @@ import torch
 from coreml_runtime import ModelFileError, ModelRunError, ml_program, neural_network, nn_control
 from coreml_runtime.imports import import_coremltools
 from coreml_runtime.ml_program import MLProgram
+from test_recurrent import AllOutputs
 from torch import nn
 
 ct = import_coremltools()
@@ -54,18 +55,6 @@ def saved(tmp_path, program, **options):
 
 # ---- loops -----------------------------------------------------------------------------------------------------------
 
-class Sequences(nn.Module):
-    """A recurrent layer of PyTorch whose outputs are one tuple of tensors."""
-
-    def __init__(self, layer):
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x):
-        sequence, states = self.layer(x)
-        return (sequence, *states) if isinstance(states, tuple) else (sequence, states)
-
-
 PYTORCH = {"GRU": lambda: nn.GRU(4, 6), "two layers": lambda: nn.GRU(4, 6, 2),
            "bidirectional, batch first": lambda: nn.GRU(4, 6, bidirectional=True, batch_first=True),
            "without bias": lambda: nn.GRU(4, 6, bias=False)}
@@ -75,7 +64,7 @@ PYTORCH = {"GRU": lambda: nn.GRU(4, 6), "two layers": lambda: nn.GRU(4, 6, 2),
 @pytest.mark.parametrize("case", PYTORCH)
 def test_a_gru_converted_from_pytorch_is_a_loop_and_answers_as_pytorch_does(case, precision):
     torch.manual_seed(0)
-    layer, x = Sequences(PYTORCH[case]()).eval(), torch.randn(5, 3, 4)
+    layer, x = AllOutputs(PYTORCH[case]()).eval(), torch.randn(5, 3, 4)
     program = ct.convert(torch.jit.trace(layer, x), convert_to="milinternal", inputs=[ct.TensorType("x", x.shape)],
                          compute_precision=ct.precision(precision), minimum_deployment_target=ct.target.iOS16)
     assert "while_loop" in operators(program)
