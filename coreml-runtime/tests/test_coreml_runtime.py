@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -1081,6 +1082,23 @@ def test_a_fresh_process_prints_answers_and_nothing_else(classifier, photos):
                           cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("ended_by, exit_code, said", [("reader", 1, ""), ("Ctrl-C", 130, "Interrupted.")])
+def test_a_command_that_is_ended_early_shows_no_traceback(classifier, photos, ended_by, exit_code, said):
+    command = [sys.executable, "-m", "coreml_runtime", classifier.path, *[photos / "upright.png"] * 3000]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               # a background job, as a test run may be, ignores Ctrl-C and passes that on
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    assert "upright.png" in process.stdout.readline()
+    if ended_by == "reader":
+        process.stdout.close()
+    else:
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.stderr.read().strip() == said
+    assert process.wait(60) == exit_code
 
 
 # ---- the README ------------------------------------------------------------------------------------------------------

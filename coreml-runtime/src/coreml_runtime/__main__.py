@@ -3,12 +3,14 @@
     python -m coreml_runtime MODEL PHOTO… [--json] [--compute-precision float16] [--labels FILE]
     python -m coreml_runtime info MODEL [--json]
 
-The exit code is 0, or 2 where a model or a photograph could not be read; stderr says which and why.
+The exit code is 0, or 2 where a model or a photograph could not be read; stderr says which and why. It is 130 after
+Ctrl-C.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -186,5 +188,20 @@ def as_line(answer: dict[str, Any]) -> str:
         for name, o in answer["outputs"].items())
 
 
+def run() -> None:
+    """`main` as a program: Ctrl-C, and a reader of its output that leaves (`… | head -1`), end it without a
+    traceback."""
+    try:
+        exit_code = main()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        exit_code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        exit_code = 1
+    sys.exit(exit_code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    run()
